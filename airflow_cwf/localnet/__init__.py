@@ -1,0 +1,1 @@
+"""Local chains for demo, tests and benchmarks; nothing else uses them."""

@@ -1,0 +1,1 @@
+"""Airflow Connections -> Settings -> wired ports."""

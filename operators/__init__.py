@@ -1,0 +1,1 @@
+"""Airflow operators: declare, enter the event loop once, run one action."""
