@@ -1,0 +1,1 @@
+"""Where payments files come from."""
