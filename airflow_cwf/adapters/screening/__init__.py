@@ -1,0 +1,1 @@
+"""Where sanctions lists come from."""
