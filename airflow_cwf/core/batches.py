@@ -247,7 +247,7 @@ def close_gas_limit(call: CloseCall, *, posting_gas: int = 0) -> int:
 def batches(items: Sequence[BatchItem], size: int = MAX_ITEMS) -> Iterator[tuple[BatchItem, ...]]:
     """Yield `items` in batches of at most `size`, in order of index.
 
-    Neighbours share a bitmap word: 609 gas an item, where scattered indexes take 22,435.
+    Neighbours share a bitmap word; an index alone in its word costs 21,800 gas more.
     """
     ordered = sorted(items, key=lambda item: item.index)
     for at in range(0, len(ordered), size):
