@@ -18,7 +18,6 @@ from airflow_cwf.core.payments import RowProblem
 __all__ = ["payroll"]
 
 _SHOWN: Final = 50
-_MAX_BYTES: Final = 64 * 1024 * 1024
 _ROWS_REPORTED: Final = 1
 _UNREADABLE: Final = 2
 
@@ -32,10 +31,13 @@ def _payroll() -> None:
 
 @payroll.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Payments file (CSV).")],
+    file: Annotated[str, typer.Argument(help="Payments file (CSV): a path, or s3://... and such.")],
     *,
     chains: Annotated[
-        str | None, typer.Option(help="Chain table that extends the one built in.")
+        Path | None,
+        typer.Option(
+            help="Chain table that extends the one built in.", exists=True, dir_okay=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -44,10 +46,12 @@ def check(
     Exit status: 0 if every row would pay, 1 if rows are reported, 2 if the file cannot be read.
     """
     # Here, so that the other commands do not pay for what the wiring imports.
-    from airflow_cwf.wiring import load_chains
+    from airflow_cwf.wiring import load_chains, read_source
 
     try:
-        result = check_payments(_read(file), chains=load_chains(chains))
+        result = check_payments(
+            read_source(file), chains=load_chains(str(chains) if chains else None)
+        )
     except (InputError, ConfigError) as error:
         _refuse(str(error), as_json=as_json)
     if as_json:
@@ -56,15 +60,6 @@ def check(
         _print(result)
     if not result.is_clean:
         raise typer.Exit(_ROWS_REPORTED)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{file} is larger than {_MAX_BYTES // 1024**2} MiB; split it.")
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def _refuse(message: str, *, as_json: bool) -> NoReturn:

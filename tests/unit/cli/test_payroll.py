@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from upath import UPath
 
 from airflow_cwf.cli.payroll import payroll
 
@@ -110,3 +111,12 @@ def test_a_file_over_the_bound_is_not_even_read(tmp_path):
     result = run(path)
     assert result.exit_code == 2
     assert "larger than 64 MiB" in result.stderr
+
+
+def test_a_chain_table_that_is_absent_is_not_passed_over():
+    assert run(VECTORS / "good.csv", "--chains", "absent.json").exit_code == 2
+
+
+def test_a_file_in_a_store_is_checked_by_its_uri():
+    UPath("memory://hr/payroll.csv").write_bytes((VECTORS / "good.csv").read_bytes())
+    assert run("memory://hr/payroll.csv").exit_code == 0
