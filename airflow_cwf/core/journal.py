@@ -196,6 +196,7 @@ class WorkflowRow:
     core_digest: str
     artifact: str
     supersedes: str | None
+    created_at: float
 
 
 class PaymentBook(Protocol):
@@ -311,9 +312,6 @@ class LaneBook(Protocol):
             StaleLeaseError: the lane belongs to another worker now.
         """
 
-    def settled_digest(self, key: str) -> str | None:
-        """Return the digest that a final transaction of ours paid under `key`, if any."""
-
 
 class RunBook(Protocol):
     """Runs, approvals, preparations, outputs, workflows."""
@@ -356,7 +354,7 @@ class RunBook(Protocol):
     def approval(self, plan_digest: str) -> Approval | None:
         """Return the latest answer about a plan."""
 
-    def save_workflow(self, workflow: WorkflowRow, *, now: float) -> None:
+    def save_workflow(self, workflow: WorkflowRow) -> None:
         """Store a workflow; storing the same one again changes nothing."""
 
     def workflow(self, run: str) -> WorkflowRow | None:

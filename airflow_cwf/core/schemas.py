@@ -48,8 +48,11 @@ class AgentOutputSchema(BaseModel):
 
     @property
     def time_us(self) -> int:
-        """`execution_time` in whole microseconds, rounded half-even: what is hashed."""
-        return round(Fraction(self.execution_time) * 1000)
+        """`execution_time` in whole microseconds, rounded half-even: what is hashed.
+
+        Halves are those of the decimal text: 0.0005 is half a microsecond, though no float is.
+        """
+        return round(Fraction(repr(self.execution_time)) * 1000)
 
 
 class WorkflowMetadata(BaseModel):

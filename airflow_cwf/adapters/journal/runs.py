@@ -188,7 +188,7 @@ class SqlRunBook:
             return None
         return Approval(row.plan_digest, row.approved, row.approver, row.at)
 
-    def save_workflow(self, workflow: WorkflowRow, *, now: float) -> None:
+    def save_workflow(self, workflow: WorkflowRow) -> None:
         """Store a workflow; storing the same one again changes nothing."""
         same = t.workflows.c.workflow_id == workflow.workflow_id
         with self._database.writing() as connection:
@@ -201,7 +201,7 @@ class SqlRunBook:
                         core_digest=workflow.core_digest,
                         artifact=workflow.artifact,
                         supersedes=workflow.supersedes,
-                        created_at=now,
+                        created_at=workflow.created_at,
                     )
                 )
 
@@ -218,7 +218,13 @@ class SqlRunBook:
         if row is None:
             return None
         return WorkflowRow(
-            row.workflow_id, row.run, row.state, row.core_digest, row.artifact, row.supersedes
+            workflow_id=row.workflow_id,
+            run=row.run,
+            state=row.state,
+            core_digest=row.core_digest,
+            artifact=row.artifact,
+            supersedes=row.supersedes,
+            created_at=row.created_at,
         )
 
 

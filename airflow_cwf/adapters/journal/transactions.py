@@ -149,13 +149,6 @@ class SqlLaneBook(SqlLeases):
             for outcome in outcomes:
                 _settle_item(connection, transaction, receipt.hash, outcome)
 
-    def settled_digest(self, key: str) -> str | None:
-        """Return the digest that a final transaction of ours paid under `key`, if any."""
-        held = t.transaction_items
-        query = select(held.c.digest).where(held.c.key == key, held.c.outcome == ItemState.SETTLED)
-        with self._database.reading() as connection:
-            return connection.execute(query).scalars().first()
-
 
 def _next_nonce(connection: Connection, chain: str, sender: str) -> int:
     lane = and_(t.transactions.c.chain == chain, t.transactions.c.sender == sender)

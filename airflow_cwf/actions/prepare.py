@@ -1,0 +1,277 @@
+"""Prepare: could every agent commit now? Nothing is signed before all required ones can.
+
+The answers are rows in the journal, so that tasks on different machines need no barrier: each
+makes sure that a fresh row stands for every agent of its team, and prepares the absent ones
+itself. Read-only, no waiting.
+"""
+
+import math
+from collections.abc import Sequence
+
+from airflow_cwf.actions.quote import quote
+from airflow_cwf.actions.read_plan import check_approval, plan_of_task
+from airflow_cwf.actions.screen import load_list
+from airflow_cwf.core.agents import Agent, AgentContext, Task
+from airflow_cwf.core.batches import (
+    MAX_ITEMS,
+    BatchItem,
+    encode_scope_digest,
+    gas_limit,
+    pack_items,
+)
+from airflow_cwf.core.chains import Chain, Token
+from airflow_cwf.core.contracts import batch_payment_address
+from airflow_cwf.core.development import DEVELOPMENT_ACCOUNTS, is_embedded
+from airflow_cwf.core.erc20 import decode_uint, encode_allowance, encode_balance_of
+from airflow_cwf.core.errors import (
+    CwfError,
+    LaneStoppedError,
+    PreparationError,
+    SignerError,
+    WrongChainError,
+)
+from airflow_cwf.core.intents import Plan, PlanItem, Scope
+from airflow_cwf.core.journal import Prepared
+from airflow_cwf.core.money import format_amount
+from airflow_cwf.core.ports import ChainClient
+from airflow_cwf.core.runtime import Runtime
+from airflow_cwf.core.states import PAYABLE, LaneState, Reason
+
+FRESH_S = 300.0
+"""How long another agent's preparation is believed."""
+NATIVE_DECIMALS = 18
+
+
+async def prepare_team(
+    agent: Agent, team: Sequence[Agent], task: Task, *, context: AgentContext
+) -> None:
+    """Make sure that `agent` and every required agent of its team could commit now.
+
+    Raises:
+        CwfError: the agent's own reason, if it is the one that cannot.
+        PreparationError: another required agent cannot; names it and its reason.
+    """
+    runs = context.runtime.journal.runs
+    plan = plan_of_task(task, context)
+    await _prepare(agent, task, plan, context)
+    for other in team:
+        if not other.required or other.agent_name == agent.agent_name:
+            continue
+        known = runs.prepared(context.run).get(other.agent_name)
+        if known is None or not _is_fresh(known, plan, context):
+            try:
+                await _prepare(other, task, plan, context)
+            except CwfError as error:
+                message = (
+                    f"{other.agent_name} cannot commit, so {agent.agent_name} signs nothing "
+                    f"either: {error}"
+                )
+                raise PreparationError(message, chain=_chain_of(other, context)) from error
+
+
+def _is_fresh(known: Prepared, plan: Plan, context: AgentContext) -> bool:
+    age = context.runtime.clock.now() - known.at
+    return known.ready and known.plan_digest == plan.digest and 0 <= age < FRESH_S
+
+
+async def _prepare(agent: Agent, task: Task, plan: Plan, context: AgentContext) -> None:
+    reason: str | None = "did not finish"
+    try:
+        await agent.prepare(task, context=context)
+        reason = None
+    except CwfError as error:
+        reason = type(error).__name__
+        raise
+    finally:
+        context.runtime.journal.runs.save_prepared(
+            context.run,
+            Prepared(
+                agent=agent.agent_name,
+                plan_digest=plan.digest,
+                ready=reason is None,
+                reason=reason,
+                at=context.runtime.clock.now(),
+            ),
+        )
+
+
+def _chain_of(agent: Agent, context: AgentContext) -> str:
+    return context.runtime.chains[agent.chain].caip2 if agent.chain else "no chain"
+
+
+async def prepare_payments(chain_name: str, task: Task, *, context: AgentContext) -> None:
+    """Check everything that paying the plan's items on one chain needs.
+
+    In order: the approval, the node (chain id, genesis, kind of key), the lane, the code of
+    contract and tokens, the bound scopes, treasury, allowance, gas money.
+
+    Raises:
+        ApprovalError, WrongChainError, LaneStoppedError, SignerError, PreparationError,
+        FeeCapError, TransportError: which of them, with figures and the next step.
+    """
+    runtime = context.runtime
+    plan = plan_of_task(task, context)
+    check_approval(plan.digest, runtime)
+    if chain_name not in runtime.chains:
+        runtime.client(chain_name)  # raises the error that names the missing connection
+    chain = runtime.chains[chain_name]
+    client = runtime.client(chain_name)
+    await check_node(chain, client, runtime)
+    _check_lane(chain, runtime)
+    await _check_code(chain, client, runtime)
+    listed = await load_list(runtime, run=context.run)
+    due: list[PlanItem] = []
+    for scope in plan.scopes_on(chain.caip2):
+        await _check_scope(chain, client, scope)
+        items = _due(plan.items_of(scope.id), scope, runtime)
+        items = [item for item in items if not listed.lists(item.payee)]
+        await _check_money(chain, client, scope, items)
+        due += items
+    await _check_gas(chain, client, due, context)
+
+
+async def check_node(chain: Chain, client: ChainClient, runtime: Runtime) -> None:
+    """Check that the node serves the chain it is taken for, and that the key may sign there.
+
+    Raises:
+        WrongChainError: another chain id or genesis.
+        SignerError: a real key against an embedded node, or a published key against a real one.
+    """
+    served = await client.chain_id()
+    if served != chain.eip155_id:
+        message = (
+            f"The node of {chain.name} serves chain id {served}, not {chain.eip155_id}. Nothing "
+            "was signed. Correct the connection."
+        )
+        raise WrongChainError(message, chain=chain.caip2)
+    embedded = is_embedded(await client.client_version())
+    genesis = await client.genesis()
+    if chain.genesis is not None and genesis != chain.genesis and not embedded:
+        message = (
+            f"The node of {chain.name} serves another network: its genesis is {genesis[:10]}.., "
+            f"not {chain.genesis[:10]}... Nothing was signed. Correct the connection."
+        )
+        raise WrongChainError(message, chain=chain.caip2)
+    runtime.journal.lanes.pin_genesis(chain.caip2, genesis)
+    published = runtime.signer.address in DEVELOPMENT_ACCOUNTS
+    if embedded and not published:
+        message = (
+            f"{chain.name} is served by a development node, and {runtime.signer.address} is not "
+            "one of its published keys: bytes signed there would be valid on the real chain. "
+            "Nothing was signed."
+        )
+        raise SignerError(message)
+    if published and not embedded:
+        message = (
+            f"{runtime.signer.address} is a published development key, and {chain.name} is served "
+            "by a real node: anybody could take what it holds. Nothing was signed."
+        )
+        raise SignerError(message)
+
+
+def _check_lane(chain: Chain, runtime: Runtime) -> None:
+    lane = runtime.journal.lanes.lane(chain.caip2, runtime.signer.address)
+    if lane is None:
+        message = (
+            f"The journal has never seen the payer {runtime.signer.address} on {chain.name}. If "
+            f"the key has never signed there, run `cwf journal adopt --unused --chain {chain.name}`."
+        )
+        raise LaneStoppedError(message, chain=chain.caip2)
+    if lane.state is not LaneState.OPEN:
+        message = f"The lane of {lane.sender} is {lane.state}: {lane.reason}."
+        raise LaneStoppedError(message, chain=chain.caip2)
+
+
+async def _check_code(chain: Chain, client: ChainClient, runtime: Runtime) -> None:
+    contract = batch_payment_address(chain, runtime.batch_payment)
+    if await client.code(contract) != runtime.batch_payment.code:
+        message = (
+            f"There is no BatchPayment of this version at {contract}. Nothing was signed. Run "
+            f"`cwf contracts deploy --chain {chain.name}`."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+
+
+async def _check_scope(chain: Chain, client: ChainClient, scope: Scope) -> None:
+    if not await client.code(scope.token):
+        message = (
+            f"The token {scope.token} has no code on {chain.name}. Nothing was signed. Correct its "
+            "address in the chain table."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+    data = encode_scope_digest(scope.payer, bytes.fromhex(scope.id))
+    bound = (await client.call(scope.contract, data)).hex()
+    if bound not in {"00" * 32, scope.digest}:
+        message = (
+            f"The payroll {scope.payroll_id} is bound on chain to another list of keys: another "
+            "journal has paid under this payroll id. Nothing was signed. Use that journal, or "
+            "another payroll id if this is another payroll."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+
+
+def _due(items: Sequence[PlanItem], scope: Scope, runtime: Runtime) -> list[PlanItem]:
+    rows = {row.key: row for row in runtime.journal.payments.items(scope.id)}
+    return [
+        item
+        for item in items
+        if rows[item.key].state in PAYABLE and rows[item.key].reason != Reason.BLACKLISTED
+    ]
+
+
+async def _check_money(
+    chain: Chain, client: ChainClient, scope: Scope, items: Sequence[PlanItem]
+) -> None:
+    need = sum(item.amount for item in items)
+    if not need:
+        return
+    token = next(token for token in chain.tokens.values() if token.address == scope.token)
+    answers = [
+        decode_uint(await client.call(scope.token, data))
+        for data in (
+            encode_balance_of(scope.payer),
+            encode_allowance(scope.payer, scope.contract),
+        )
+    ]
+    held, allowed = answers
+    if held < need:
+        message = (
+            f"The treasury {scope.payer} holds {_text(held, token)}, and {len(items)} payments "
+            f"need {_text(need, token)}. Nothing was signed. Send it "
+            f"{_text(need - held, token)} more."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+    if allowed < need:
+        message = (
+            f"BatchPayment ({scope.contract}) may spend {_text(allowed, token)} of the treasury, "
+            f"and {len(items)} payments need {_text(need, token)}. Nothing was signed. Run "
+            f"`cwf contracts allow --chain {chain.name} "
+            f"--amount {format_amount(need, decimals=token.decimals)}`."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+
+
+async def _check_gas(
+    chain: Chain, client: ChainClient, due: Sequence[PlanItem], context: AgentContext
+) -> None:
+    if not due:
+        return
+    fees = await quote(client, context.strategy, cap=context.runtime.policy.max_fee_per_gas)
+    sample = [BatchItem(i, item.payee, item.amount) for i, item in enumerate(due[:MAX_ITEMS])]
+    one = gas_limit(sample, calldata=pack_items(sample))
+    need = math.ceil(len(due) / MAX_ITEMS) * one * fees.max_fee_per_gas
+    held = await client.balance(context.runtime.signer.address)
+    if held < need:
+        message = (
+            f"The payer holds {_coins(held)} {chain.native} for gas, and up to {_coins(need)} may "
+            f"be needed. Nothing was signed. Send it {_coins(need - held)} {chain.native} more."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+
+
+def _text(amount: int, token: Token) -> str:
+    return f"{format_amount(amount, decimals=token.decimals)} {token.symbol}"
+
+
+def _coins(wei: int) -> str:
+    return format_amount(wei, decimals=NATIVE_DECIMALS)

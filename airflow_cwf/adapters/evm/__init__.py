@@ -1,0 +1,1 @@
+"""The EVM family: JSON-RPC client, transaction codec, table of node texts."""

@@ -1,0 +1,1 @@
+"""Where keys live. A signer signs digests and knows nothing of chains."""

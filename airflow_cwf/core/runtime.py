@@ -1,0 +1,77 @@
+"""What actions and agents are given: every port, already wired."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from airflow_cwf.core.chains import Chain
+from airflow_cwf.core.contracts import ContractArtifact
+from airflow_cwf.core.journal import Journal
+from airflow_cwf.core.policies import Policy
+from airflow_cwf.core.ports import (
+    Artifacts,
+    ChainClient,
+    Clock,
+    SanctionsSource,
+    Signer,
+    TransactionCodec,
+)
+
+
+class Runtime(Protocol):
+    """The ports of one process. Expensive parts are made at first use."""
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """The allow-list of chains, by name."""
+
+    @property
+    def policy(self) -> Policy:
+        """The platform's limits."""
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, schema and secret checked."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The private file store."""
+
+    @property
+    def signer(self) -> Signer:
+        """The payer's key.
+
+        Raises:
+            ConfigError: none is configured.
+            SignerError: it cannot be opened.
+        """
+
+    @property
+    def sanctions(self) -> SanctionsSource:
+        """The sanctions list's source.
+
+        Raises:
+            ConfigError: none is configured.
+        """
+
+    @property
+    def codec(self) -> TransactionCodec:
+        """Encodes and signs eip155 transactions."""
+
+    @property
+    def batch_payment(self) -> ContractArtifact:
+        """The lock on chain."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time and waiting."""
+
+    @property
+    def worker(self) -> str:
+        """This process's own name, for leases."""
+
+    def client(self, chain: str) -> ChainClient:
+        """Return the client of a chain by name.
+
+        Raises:
+            ConfigError: no RPC endpoint is configured for it; says how to add one.
+        """

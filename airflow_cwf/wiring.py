@@ -1,0 +1,310 @@
+"""The composition root: the one place that maps names to classes."""
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from airflow_cwf.adapters.clocks import SystemClock
+from airflow_cwf.adapters.evm.client import EvmClient
+from airflow_cwf.adapters.evm.codec import Eip1559Codec
+from airflow_cwf.adapters.journal import SqlJournal
+from airflow_cwf.adapters.screening.ofac import DEFAULT_BASE_URL, OfacFiles, OfacHttp
+from airflow_cwf.adapters.signers.keystore import open_keystore, write_keystore
+from airflow_cwf.adapters.signers.private_key import PrivateKeySigner
+from airflow_cwf.adapters.sources.files import read_source
+from airflow_cwf.adapters.storage import UpathArtifacts
+from airflow_cwf.core.chains import Chain, parse_chains
+from airflow_cwf.core.contracts import ContractArtifact, parse_artifact
+from airflow_cwf.core.errors import ConfigError
+from airflow_cwf.core.policies import Policy, parse_policy
+from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, SanctionsSource, Signer
+from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+
+__all__ = [
+    "connect_chain",
+    "load_chains",
+    "load_policy",
+    "migrate_journal",
+    "open_journal",
+    "private_key_signer",
+    "read_source",
+    "runtime",
+    "settings_from_environment",
+    "signer_from_file",
+    "write_keystore",
+]
+
+SIGNERS: Final[Mapping[str, Callable[[SignerSettings], Signer]]] = {
+    "keystore": lambda s: open_keystore(s.keystore or "", s.secret),
+    "private_key": lambda s: PrivateKeySigner.from_hex(s.secret),
+}
+HTTP_LIMITS: Final = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+HTTP_TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
+SECRET_BYTES: Final = 32
+
+
+class WiredRuntime:
+    """`core.runtime.Runtime` made from settings; parts are made at first use."""
+
+    def __init__(self, settings: Settings, *, http: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._http = http
+        self._clients: dict[str, ChainClient] = {}
+        self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.clock: Clock = SystemClock()
+        self.codec = Eip1559Codec()
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """The allow-list of chains, by name."""
+        return self._settings.chains
+
+    @property
+    def policy(self) -> Policy:
+        """The platform's limits."""
+        return self._settings.policy
+
+    @cached_property
+    def journal(self) -> SqlJournal:
+        """The journal, schema and secret checked."""
+        journal = open_journal(self._settings)
+        journal.open()
+        return journal
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """The private file store."""
+        return UpathArtifacts(self._settings.artifacts)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The payer's key."""
+        settings = self._settings.signer
+        if settings is None:
+            message = (
+                "No signer is configured, so nothing can be signed. In Airflow add the connection "
+                "`cwf_signer_default`; elsewhere set CWF_SIGNER to a keystore file."
+            )
+            raise ConfigError(message)
+        return SIGNERS[settings.kind](settings)
+
+    @cached_property
+    def sanctions(self) -> SanctionsSource:
+        """The sanctions list's source."""
+        settings = self._settings.sanctions
+        if settings is None:
+            message = (
+                "No sanctions list is configured, so nothing is signed. In Airflow add the "
+                "connection `ofac_default`; elsewhere set CWF_OFAC to the folder that holds "
+                "sdn.csv and sdn_comments.csv."
+            )
+            raise ConfigError(message)
+        return _sanctions(settings, http=self._http, clock=self.clock)
+
+    @cached_property
+    def batch_payment(self) -> ContractArtifact:
+        """The lock on chain."""
+        place = files("airflow_cwf").joinpath("data", "contracts", "BatchPayment.json")
+        return parse_artifact(place.read_text(encoding="utf-8"))
+
+    def client(self, chain: str) -> ChainClient:
+        """Return the client of a chain by name."""
+        if chain not in self._clients:
+            urls = self._settings.endpoints.get(chain)
+            if chain not in self.chains or not urls:
+                raise ConfigError(_no_endpoint(chain, self.chains))
+            self._clients[chain] = EvmClient(urls, chain=self.chains[chain].caip2, http=self._http)
+        return self._clients[chain]
+
+
+@asynccontextmanager
+async def runtime(settings: Settings) -> AsyncIterator[WiredRuntime]:
+    """Yield a runtime for one stay in the event loop; its connections end with it."""
+    async with httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT) as http:
+        wired = WiredRuntime(settings, http=http)
+        try:
+            yield wired
+        finally:
+            if "journal" in vars(wired):
+                wired.journal.close()
+
+
+def connect_chain(chain: Chain, urls: Sequence[str]) -> ChainClient:
+    """Return a client of one chain, for a process that does nothing else and ends with it."""
+    http = httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT)
+    return EvmClient(urls, chain=chain.caip2, http=http)
+
+
+def load_chains(chains_file: str | None = None) -> dict[str, Chain]:
+    """Return the shipped chain table, extended by a file of the user's if there is one.
+
+    Raises:
+        ConfigError: the file is no chain table.
+    """
+    shipped = files("airflow_cwf").joinpath("data", "chains.json").read_text(encoding="utf-8")
+    chains = parse_chains(shipped)
+    if chains_file is not None and Path(chains_file).exists():
+        text = Path(chains_file).read_text(encoding="utf-8")
+        chains = parse_chains(text, base=chains, source=chains_file)
+    return chains
+
+
+def open_journal(settings: Settings, *, create_secret: bool = False) -> SqlJournal:
+    """Return the journal of these settings, unchecked: `open` or `migrate` it next."""
+    secret = _secret(Path(settings.home), create=create_secret)
+    return SqlJournal(settings.journal_url, secret=secret)
+
+
+def migrate_journal(settings: Settings) -> None:
+    """Make or upgrade the journal's schema, and its secret at the very first time."""
+    journal = open_journal(settings, create_secret=True)
+    try:
+        journal.migrate()
+    finally:
+        journal.close()
+
+
+def private_key_signer(key: str) -> Signer:
+    """Return the signer of a key in hex.
+
+    Raises:
+        SignerError: it is no key; the text is not repeated.
+    """
+    return PrivateKeySigner.from_hex(key)
+
+
+def signer_from_file(path: str, password_file: str | None) -> Signer:
+    """Open a keystore file with the passphrase in another file.
+
+    Raises:
+        ConfigError: a file is missing.
+        SignerError: the passphrase does not open it.
+    """
+    return SIGNERS["keystore"](_keystore_settings(path, password_file))
+
+
+def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a process outside Airflow.
+
+    `CWF_HOME` (default `~/.cwf`), `CWF_RPC_<CHAIN>` (URLs, separated by commas), `CWF_SIGNER`
+    (keystore file) with `CWF_SIGNER_PASSWORD_FILE`, `CWF_JOURNAL` (SQLAlchemy URL),
+    `CWF_ARTIFACTS`, `CWF_CHAINS_FILE`, `CWF_POLICY_FILE`, `CWF_OFAC` (folder of the two files).
+    """
+    home = Path(environ.get("CWF_HOME", "~/.cwf")).expanduser()
+    policy_file = environ.get("CWF_POLICY_FILE")
+    chains = load_chains(environ.get("CWF_CHAINS_FILE", str(home / "chains.json")))
+    signer = environ.get("CWF_SIGNER")
+    return Settings(
+        home=str(home),
+        artifacts=environ.get("CWF_ARTIFACTS", str(home / "artifacts")),
+        journal_url=environ.get("CWF_JOURNAL", f"sqlite:///{home / 'journal.db'}"),
+        chains=chains,
+        endpoints={
+            name: tuple(url.strip() for url in urls.split(","))
+            for name in chains
+            if (urls := environ.get(f"CWF_RPC_{name.upper().replace('-', '_')}"))
+        },
+        signer=None
+        if signer is None
+        else _keystore_settings(signer, environ.get("CWF_SIGNER_PASSWORD_FILE")),
+        sanctions=_sanctions_settings(environ),
+        policy=load_policy(policy_file),
+    )
+
+
+def load_policy(path: str | None) -> Policy:
+    """Return the policy in a file; without a file, the one that limits nothing but the plan.
+
+    Raises:
+        ConfigError: the file is named but cannot be read.
+    """
+    if path is None:
+        return Policy()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"The policy file {path} cannot be read ({type(error).__name__})."
+        raise ConfigError(message) from error
+    return parse_policy(text, source=path)
+
+
+def _keystore_settings(path: str, password_file: str | None) -> SignerSettings:
+    if password_file is None:
+        message = f"The keystore {path} needs a passphrase: set CWF_SIGNER_PASSWORD_FILE."
+        raise ConfigError(message)
+    try:
+        keystore = Path(path).expanduser().read_text(encoding="utf-8")
+        password = Path(password_file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        message = f"The keystore or its passphrase cannot be read ({error.strerror}): {path}."
+        raise ConfigError(message) from error
+    return SignerSettings(kind="keystore", secret=password, keystore=keystore)
+
+
+def _sanctions_settings(environ: Mapping[str, str]) -> SanctionsSettings | None:
+    folder = environ.get("CWF_OFAC")
+    if folder is None:
+        return None
+    least = environ.get("CWF_OFAC_MIN_ENTRIES")
+    return SanctionsSettings(
+        sdn=f"{folder}/sdn.csv",
+        comments=f"{folder}/sdn_comments.csv",
+        min_entries=None if least is None else int(least),
+    )
+
+
+def _sanctions(
+    settings: SanctionsSettings, *, http: httpx.AsyncClient, clock: Clock
+) -> SanctionsSource:
+    if settings.sdn is not None and settings.comments is not None:
+        return OfacFiles(
+            settings.sdn,
+            settings.comments,
+            clock=clock,
+            max_age_s=settings.max_age_s,
+            min_entries=settings.min_entries,
+        )
+    return OfacHttp(
+        http,
+        base_url=settings.base_url or DEFAULT_BASE_URL,
+        clock=clock,
+        max_age_s=settings.max_age_s,
+        min_entries=settings.min_entries,
+    )
+
+
+def _secret(home: Path, *, create: bool) -> bytes:
+    place = home / "secret"
+    if create and not place.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return _secret(home, create=False)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+    try:
+        return bytes.fromhex(place.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError) as error:
+        message = (
+            f"There is no secret in {place}. `cwf journal migrate` makes it together with a new "
+            "journal; for an existing journal, restore the file that belongs to it."
+        )
+        raise ConfigError(message) from error
+
+
+def _no_endpoint(chain: str, chains: Mapping[str, Chain]) -> str:
+    if chain not in chains:
+        return f"{chain!r} is not in the chain table; there are {', '.join(sorted(chains))}."
+    return (
+        f"There is no RPC endpoint for {chain}. In Airflow: `airflow connections add evm_{chain} "
+        f"--conn-type evm --conn-host https://...`; elsewhere set CWF_RPC_{chain.upper()}."
+    )
