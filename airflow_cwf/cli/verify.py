@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -73,7 +74,7 @@ def _connect(endpoints: Sequence[str]) -> dict[str, ChainClient]:
     from airflow_cwf.wiring import connect_chain, load_chains
 
     try:
-        chains = load_chains()
+        chains = load_chains(os.environ.get("CWF_CHAINS_FILE"))
         named = {chain.name: chain for chain in chains.values()}
         named |= {chain.caip2: chain for chain in chains.values()}
         urls: dict[str, list[str]] = {}

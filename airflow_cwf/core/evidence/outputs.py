@@ -193,7 +193,7 @@ def commitment(output: Mapping[str, object]) -> int:
         VerificationError: check 10; the number is 0, which stands for padding.
     """
     number = poseidon(row(output))
-    if not 0 < number < FIELD_ORDER:
+    if not 0 < number < FIELD_ORDER:  # pragma: no cover - nobody knows such a row
         raise VerificationError("A commitment is 0; give the output another salt.", check=10)
     return number
 
@@ -207,7 +207,7 @@ def _error_number(error: str | None) -> int:
     if error is None:
         return 0
     number = int.from_bytes(sha3_256(error.encode("utf-8")), "big") >> 8
-    if number == 0:
+    if number == 0:  # pragma: no cover - nobody knows such a text
         raise VerificationError("An error has the number 0; reword it.", check=10)
     return number
 

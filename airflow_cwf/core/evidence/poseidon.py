@@ -20,7 +20,8 @@ _FULL_ROUNDS: Final = 8
 _PARTIAL_ROUNDS: Final = (56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68)
 """By width, 2 .. 17: circomlib 2.0.5, circuits/poseidon.circom."""
 _FIELD_BITS: Final = 254
-_TAPS: Final = (62, 51, 38, 23, 13, 0)
+_TAPS: Final = 1 << 62 | 1 << 51 | 1 << 38 | 1 << 23 | 1 << 13 | 1
+_NEWEST: Final = 1 << 79
 _WARM_UP: Final = 160
 
 
@@ -78,28 +79,28 @@ def _parameters(width: int) -> _Parameters:
 
 
 def _grain(*, width: int, partial_rounds: int) -> Iterator[int]:
-    """Yield the output bits of the self-shrinking 80-bit LFSR."""
+    """Yield the output bits of the self-shrinking 80-bit LFSR.
+
+    Register bits leave in pairs; the second counts if the first is 1.
+    """
     seed = (
         f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}"
         f"{_FULL_ROUNDS:010b}{partial_rounds:010b}{'1' * 30}"
     )
-    raw = _shift_register([int(bit) for bit in seed])
+    state = int(seed[::-1], 2)
     for _ in range(_WARM_UP):
-        next(raw)
+        state = _shifted(state)
     while True:
-        keep, bit = next(raw), next(raw)
+        state = _shifted(state)
+        keep = state & _NEWEST
+        state = _shifted(state)
         if keep:
-            yield bit
+            yield 1 if state & _NEWEST else 0
 
 
-def _shift_register(bits: list[int]) -> Iterator[int]:
-    state = int("".join(map(str, reversed(bits))), 2)
-    top = len(bits) - 1
-    mask = sum(1 << tap for tap in _TAPS)
-    while True:
-        bit = (state & mask).bit_count() & 1
-        state = state >> 1 | bit << top
-        yield bit
+def _shifted(state: int) -> int:
+    """Shift the register by one: bit i of `state` is the paper's b_i."""
+    return state >> 1 | ((state & _TAPS).bit_count() & 1) << 79
 
 
 def _number(bits: Iterator[int]) -> int:
