@@ -115,6 +115,7 @@ NODE_TEXTS: Final[tuple[NodeText, ...]] = (
     # A call failed in the EVM.
     NodeText("execution reverted", CallRevertedError, "geth; erigon; besu; reth; anvil"),
     NodeText("vm execution error", CallRevertedError, "nethermind; openethereum"),
+    NodeText("vm exception", CallRevertedError, "hardhat; ganache"),
     NodeText("out of gas", CallRevertedError, "geth core/vm/errors.go"),
     NodeText("invalid opcode", CallRevertedError, "geth core/vm/errors.go"),
     NodeText("opcode not found", CallRevertedError, "reth; anvil (revm)"),
