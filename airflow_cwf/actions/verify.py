@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, cast
 
-from airflow_cwf.actions.verify_claims import ReceiptsFile, check_claims
+from airflow_cwf.actions.verify_claims import check_claims
 from airflow_cwf.actions.verify_money import MoneyUnknownError, check_money, names_money
 from airflow_cwf.actions.verify_steps import check_steps
 from airflow_cwf.core.errors import VerificationError
-from airflow_cwf.core.evidence.receipts import parse_receipts_file
+from airflow_cwf.core.evidence.receipts import ReceiptsFile, parse_receipts_file
 from airflow_cwf.core.evidence.record import (
     core_digest,
     core_of,

@@ -16,8 +16,6 @@ from airflow_cwf.core.evidence.receipts import (
 from airflow_cwf.core.evidence.record import chain_number, chains_of, primary_chain, sum_totals
 from airflow_cwf.core.evidence.steps import Step, require_agreement, require_one_chain
 
-__all__ = ["ReceiptsFile", "check_claims"]
-
 
 def check_claims(
     document: Mapping[str, object],
