@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_cwf.actions.conclude import conclude
+from airflow_cwf.actions.conclude import Ending, conclude
 from airflow_cwf.core.agents import Agent, AgentContext
 from airflow_cwf.core.evidence.metadata import AgentEvidence, Metadata, build_metadata
 from airflow_cwf.core.journal import WorkflowRow
 from airflow_cwf.core.schemas import WorkflowMetadata
 
 RECORDED = "recorded"
+METADATA = "metadata.json"
+REJECTED = "the plan was rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Aggregated:
     """Places of the receipts' files, one per agent, in order of the steps."""
     missing: tuple[str, ...]
     """Expected agents that left no output."""
+    rejected_by: str | None
+    """Who rejected the run's plan; then no agent is missing."""
 
 
 def aggregate(
@@ -46,53 +50,61 @@ def aggregate(
         for agent in agents
         if agent.agent_name not in known or known[agent.agent_name].output is None
     )
-    evidence = [conclude(agent, context=context) for agent in agents]
+    rejected_by = _rejected_by(context)
+    ending = None if rejected_by is None else Ending(trouble=REJECTED)
+    evidence = [
+        conclude(agent, context=context, ending=ending if agent.agent_name in missing else None)
+        for agent in agents
+    ]
     metadata = _build(evidence, context)
-    artifact = runtime.artifacts.write(_path(context.run, "metadata.json"), metadata.data)
+    row = runtime.journal.runs.workflow(context.run)
+    if row is not None and row.workflow_id == metadata.workflow_id.removeprefix("0x"):
+        data, artifact = runtime.artifacts.read(_path(context.run, METADATA)), row.artifact
+    else:
+        data = metadata.data
+        artifact = runtime.artifacts.write(_path(context.run, METADATA), data)
+        runtime.journal.runs.save_workflow(_row(metadata, artifact, context))
     receipts = _save_receipts(metadata, context) if auto_save else ()
-    runtime.journal.runs.save_workflow(
-        WorkflowRow(
-            workflow_id=metadata.workflow_id.removeprefix("0x"),
-            run=context.run,
-            state=RECORDED,
-            core_digest=metadata.core_digest.removeprefix("0x"),
-            artifact=artifact,
-            supersedes=_supersedes(metadata),
-            created_at=float(int(runtime.clock.now())),
-        )
-    )
-    model = WorkflowMetadata.from_bytes(metadata.data)
-    return Aggregated(model, metadata.data, artifact, receipts, missing)
+    left = missing if rejected_by is None else ()
+    model = WorkflowMetadata.from_bytes(data)
+    return Aggregated(model, data, artifact, receipts, left, rejected_by)
+
+
+def _rejected_by(context: AgentContext) -> str | None:
+    runs = context.runtime.journal.runs
+    run = runs.run(context.run)
+    if run is None or run.plan_digest is None:
+        return None
+    answer = runs.approval(run.plan_digest)
+    return answer.approver if answer is not None and not answer.approved else None
 
 
 def _build(evidence: Sequence[AgentEvidence], context: AgentContext) -> Metadata:
-    """Build the metadata; if its steps are those of the stored one, return that one again."""
+    """Build the metadata; one that differs from the stored one names it in `supersedes`."""
     runs = context.runtime.journal.runs
     stored = runs.workflow(context.run)
-    screening = [
-        {"list": entry.source, "published": entry.published, "sha256": f"0x{entry.sha256}"}
-        for entry in runs.screenings(context.run)
-    ]
-    now = context.runtime.clock.now()
-
-    def build(*, supersedes: str | None, created_at: float) -> Metadata:
-        return build_metadata(
-            evidence, screening=screening, supersedes=supersedes, created_at=int(created_at)
-        )
-
-    if stored is None:
-        return build(supersedes=None, created_at=now)
-    again = build(
-        supersedes=stored.supersedes and f"0x{stored.supersedes}", created_at=stored.created_at
+    return build_metadata(
+        evidence,
+        screening=[
+            {"list": entry.source, "published": entry.published, "sha256": f"0x{entry.sha256}"}
+            for entry in runs.screenings(context.run)
+        ],
+        supersedes=None if stored is None else f"0x{stored.workflow_id}",
+        created_at=int(context.runtime.clock.now()),
     )
-    if again.workflow_id == f"0x{stored.workflow_id}":
-        return again
-    return build(supersedes=f"0x{stored.workflow_id}", created_at=now)
 
 
-def _supersedes(metadata: Metadata) -> str | None:
-    value = metadata.document["supersedes"]
-    return value.removeprefix("0x") if isinstance(value, str) else None
+def _row(metadata: Metadata, artifact: str, context: AgentContext) -> WorkflowRow:
+    supersedes = metadata.document["supersedes"]
+    return WorkflowRow(
+        workflow_id=metadata.workflow_id.removeprefix("0x"),
+        run=context.run,
+        state=RECORDED,
+        core_digest=metadata.core_digest.removeprefix("0x"),
+        artifact=artifact,
+        supersedes=supersedes.removeprefix("0x") if isinstance(supersedes, str) else None,
+        created_at=context.runtime.clock.now(),
+    )
 
 
 def _save_receipts(metadata: Metadata, context: AgentContext) -> tuple[str, ...]:

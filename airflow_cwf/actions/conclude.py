@@ -154,6 +154,10 @@ def _output(
     counts = count(receipts)
     further = dict(ending.further)
     if agent.pays:
+        here = set(spent.hashes)
+        counts["settled_earlier"] = sum(
+            r["status"] == ReceiptStatus.SETTLED and r["tx_hash"] not in here for r in receipts
+        )
         further |= {"counts": counts, "transactions": spent.transactions}
     return make_output(
         salt=f"0x{part.salt}",

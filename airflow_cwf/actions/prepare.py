@@ -173,8 +173,9 @@ def _check_lane(chain: Chain, runtime: Runtime) -> None:
     lane = runtime.journal.lanes.lane(chain.caip2, runtime.signer.address)
     if lane is None:
         message = (
-            f"The journal has never seen the payer {runtime.signer.address} on {chain.name}. If "
-            f"the key has never signed there, run `cwf journal adopt --unused --chain {chain.name}`."
+            f"The journal has never seen the payer {runtime.signer.address} on {chain.name}. "
+            "Nothing was signed. If the key has never signed there, run "
+            f"`cwf journal adopt --unused --chain {chain.name}`."
         )
         raise LaneStoppedError(message, chain=chain.caip2)
     if lane.state is not LaneState.OPEN:

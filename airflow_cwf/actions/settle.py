@@ -18,7 +18,7 @@ from airflow_cwf.actions.simulate import simulate
 from airflow_cwf.core.batches import MAX_ITEMS, BatchItem, PayCall, batches
 from airflow_cwf.core.chains import Chain, Token
 from airflow_cwf.core.errors import PreparationError, TransportError
-from airflow_cwf.core.fees import GasStrategy
+from airflow_cwf.core.fees import FeeCapError, GasStrategy
 from airflow_cwf.core.intents import PlanItem, Scope
 from airflow_cwf.core.journal import ItemRow, TransactionItem
 from airflow_cwf.core.runtime import Runtime
@@ -63,6 +63,7 @@ async def settle(work: Settlement, runtime: Runtime) -> None:
         LaneBusyError, LaneStoppedError, StaleLeaseError: see `actions.lease`.
         SanctionsListError: the list cannot be read, so nothing is signed.
         TransportError: the node did not answer until `timeout_s` was over.
+        FeeCapError: fees stayed above the cap until then.
     """
     _check_atomic(work)
     deadline = runtime.clock.now() + work.timeout_s
@@ -78,7 +79,7 @@ async def settle(work: Settlement, runtime: Runtime) -> None:
             try:
                 if await settling.step():
                     return
-            except TransportError:  # nothing was concluded from silence; ask again
+            except (TransportError, FeeCapError):  # nothing was concluded or signed; ask again
                 if runtime.clock.now() >= deadline:
                     raise
             if runtime.clock.now() >= deadline:

@@ -37,6 +37,7 @@ class ComplianceAgent(BaseAgent):
                 "gas_used": 0,
                 "execution_time": 0,
                 "error": None,
+                "list": listed.source,
                 "screened": len(plan.items),
                 "refused": hits,
                 "list_addresses": len(listed.addresses) + len(listed.others),

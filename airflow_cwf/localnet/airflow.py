@@ -35,7 +35,7 @@ _SETTINGS: Final = {
     # Airflow counts a scheduler as healthy by its last heartbeat.
     "SCHEDULER__JOB_HEARTBEAT_SEC": "2",
     # A task's supervisor looks for its end this often; the default, 5 s, keeps the executor's slot
-    # that long and reports the end that late, which is what fails approvals answered at once.
+    # that long and reports the end that late; late news can fail an approval answered at once.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "LOGGING__COLORED_CONSOLE_LOG": "False",
 }

@@ -2,10 +2,10 @@
 
 Each child runs in a session of its own, so Ctrl-C reaches only the owner, which then stops its
 children in reverse order. Should the owner die without a chance to do so (kill -9), a *guard*
-does it: a tiny Python process that reads the owner's end of a pipe and ends every group it was
+does it: a tiny Python process that reads the owner's end of a pipe and ends every session it was
 told of as soon as the pipe closes. `prctl(PR_SET_PDEATHSIG)` would need `preexec_fn`, which is
 unsafe beside threads; it fires when the *thread* that started the child ends, exists on Linux
-only, and reaches one process where the guard reaches the whole group.
+only, and reaches one process where the guard reaches all descendants.
 
 Limits: a child that moves to another session escapes; the guard itself can be killed.
 """
@@ -25,37 +25,12 @@ from types import FrameType, TracebackType
 from typing import Final, Self, TypeVar
 
 from airflow_cwf.core.errors import CwfError
+from airflow_cwf.localnet import guard
 
 GRACE_S: Final = 10.0
 """How long a process may take to end by itself before it is killed."""
 
 _LOG_TAIL_BYTES: Final = 4_000
-
-# Reads "+PGID" and "-PGID"; end of file means that the owner is gone. It must outlive Ctrl-C
-# and the terminal, hence the ignored signals and (below) a session of its own.
-_GUARD: Final = """
-import os, signal, sys, time
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, signal.SIG_IGN)
-groups = []
-for line in sys.stdin:
-    if line[0] == "+":
-        groups.append(int(line[1:]))
-    elif int(line[1:]) in groups:
-        groups.remove(int(line[1:]))
-def send(number):
-    for group in reversed(list(groups)):
-        try:
-            os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            groups.remove(group)
-send(signal.SIGTERM)
-deadline = time.monotonic() + float(sys.argv[1])
-while groups and time.monotonic() < deadline:
-    time.sleep(0.05)
-    send(0)
-send(signal.SIGKILL)
-"""
 
 _Result = TypeVar("_Result")
 
@@ -79,7 +54,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id, and the id of its process group."""
+        """Process id, and the id of its session."""
         return self.popen.pid
 
     @property
@@ -124,7 +99,7 @@ class LocalProcesses:
         """Start the guard and take over SIGTERM and SIGHUP."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self._guard = subprocess.Popen(  # noqa: S603 - our own constant program
-            [sys.executable, "-I", "-S", "-c", _GUARD, str(GRACE_S)],
+            [sys.executable, "-I", "-S", guard.__file__, str(GRACE_S)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -205,13 +180,13 @@ class LocalProcesses:
             raise CwfError(message)
 
     def stop(self, child: ChildProcess, *, grace_s: float = GRACE_S) -> None:
-        """End `child` and everything in its process group: SIGTERM, then SIGKILL."""
-        _signal_group(child, signal.SIGTERM)
+        """End `child` and everything in its session: SIGTERM, then SIGKILL."""
+        guard.signal_session(child.pid, signal.SIGTERM)
         try:
             with suppress(subprocess.TimeoutExpired):
                 child.popen.wait(timeout=grace_s)
         finally:
-            _signal_group(child, signal.SIGKILL)
+            guard.signal_session(child.pid, signal.SIGKILL)
         child.popen.wait()
         self._tell_guard(f"-{child.pid}")
         if child in self._children:
@@ -276,13 +251,6 @@ def wait_for(
             message = f"Waited {timeout_s:g} s in vain until {what}."
             raise CwfError(message)
         pause.wait(interval_s)
-
-
-def _signal_group(child: ChildProcess, number: signal.Signals) -> None:
-    # A group keeps its number while any member lives, so the leader may be gone already.
-    # macOS answers "not permitted" for a group of which only zombies are left.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

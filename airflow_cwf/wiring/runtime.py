@@ -1,4 +1,4 @@
-"""The composition root: the one place that maps names to classes."""
+"""Ports made from settings: one table per port, names to classes."""
 
 import os
 import secrets
@@ -17,30 +17,16 @@ from airflow_cwf.adapters.evm.client import EvmClient
 from airflow_cwf.adapters.evm.codec import Eip1559Codec
 from airflow_cwf.adapters.journal import SqlJournal
 from airflow_cwf.adapters.screening.ofac import DEFAULT_BASE_URL, OfacFiles, OfacHttp
-from airflow_cwf.adapters.signers.keystore import open_keystore, write_keystore
+from airflow_cwf.adapters.signers.keystore import open_keystore
 from airflow_cwf.adapters.signers.private_key import PrivateKeySigner
-from airflow_cwf.adapters.sources.files import read_source
 from airflow_cwf.adapters.storage import UpathArtifacts
-from airflow_cwf.core.chains import Chain, parse_chains
+from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.contracts import ContractArtifact, parse_artifact
-from airflow_cwf.core.errors import ConfigError
-from airflow_cwf.core.policies import Policy, parse_policy
+from airflow_cwf.core.errors import ConfigError, MissingConnectionError
+from airflow_cwf.core.policies import Policy
 from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, SanctionsSource, Signer
+from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
-
-__all__ = [
-    "connect_chain",
-    "load_chains",
-    "load_policy",
-    "migrate_journal",
-    "open_journal",
-    "private_key_signer",
-    "read_source",
-    "runtime",
-    "settings_from_environment",
-    "signer_from_file",
-    "write_keystore",
-]
 
 SIGNERS: Final[Mapping[str, Callable[[SignerSettings], Signer]]] = {
     "keystore": lambda s: open_keystore(s.keystore or "", s.secret),
@@ -75,7 +61,7 @@ class WiredRuntime:
     @cached_property
     def journal(self) -> SqlJournal:
         """The journal, schema and secret checked."""
-        journal = open_journal(self._settings)
+        journal = open_journal(self._settings.home, self._settings.journal_url)
         journal.open()
         return journal
 
@@ -94,7 +80,7 @@ class WiredRuntime:
                 "`cwf_signer_default`; elsewhere set CWF_SIGNER to a keystore file."
             )
             raise ConfigError(message)
-        return SIGNERS[settings.kind](settings)
+        return open_signer(settings)
 
     @cached_property
     def sanctions(self) -> SanctionsSource:
@@ -120,7 +106,7 @@ class WiredRuntime:
         if chain not in self._clients:
             urls = self._settings.endpoints.get(chain)
             if chain not in self.chains or not urls:
-                raise ConfigError(_no_endpoint(chain, self.chains))
+                raise MissingConnectionError(_no_endpoint(chain, self.chains))
             self._clients[chain] = EvmClient(urls, chain=self.chains[chain].caip2, http=self._http)
         return self._clients[chain]
 
@@ -143,33 +129,40 @@ def connect_chain(chain: Chain, urls: Sequence[str]) -> ChainClient:
     return EvmClient(urls, chain=chain.caip2, http=http)
 
 
-def load_chains(chains_file: str | None = None) -> dict[str, Chain]:
-    """Return the shipped chain table, extended by a file of the user's if there is one.
+def open_journal(home: str, url: str, *, create_secret: bool = False) -> SqlJournal:
+    """Return the journal at `url`, whose secret lies in `home`, unchecked.
 
-    Raises:
-        ConfigError: the file is no chain table.
+    `open` or `migrate` it next.
     """
-    shipped = files("airflow_cwf").joinpath("data", "chains.json").read_text(encoding="utf-8")
-    chains = parse_chains(shipped)
-    if chains_file is not None and Path(chains_file).exists():
-        text = Path(chains_file).read_text(encoding="utf-8")
-        chains = parse_chains(text, base=chains, source=chains_file)
-    return chains
-
-
-def open_journal(settings: Settings, *, create_secret: bool = False) -> SqlJournal:
-    """Return the journal of these settings, unchecked: `open` or `migrate` it next."""
-    secret = _secret(Path(settings.home), create=create_secret)
-    return SqlJournal(settings.journal_url, secret=secret)
+    return SqlJournal(url, secret=_secret(Path(home), create=create_secret))
 
 
 def migrate_journal(settings: Settings) -> None:
     """Make or upgrade the journal's schema, and its secret at the very first time."""
-    journal = open_journal(settings, create_secret=True)
+    journal = open_journal(settings.home, settings.journal_url, create_secret=True)
     try:
         journal.migrate()
     finally:
         journal.close()
+
+
+def open_signer(settings: SignerSettings) -> Signer:
+    """Open a key.
+
+    Raises:
+        SignerError: it is malformed, or its passphrase is another.
+    """
+    return SIGNERS[settings.kind](settings)
+
+
+async def load_sanctions(settings: SanctionsSettings) -> SanctionsList:
+    """Load a sanctions list without any other part of a runtime.
+
+    Raises:
+        SanctionsListError: absent, too old or unreadable.
+    """
+    async with httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT) as http:
+        return await _sanctions(settings, http=http, clock=SystemClock()).load()
 
 
 def private_key_signer(key: str) -> Signer:
@@ -179,86 +172,6 @@ def private_key_signer(key: str) -> Signer:
         SignerError: it is no key; the text is not repeated.
     """
     return PrivateKeySigner.from_hex(key)
-
-
-def signer_from_file(path: str, password_file: str | None) -> Signer:
-    """Open a keystore file with the passphrase in another file.
-
-    Raises:
-        ConfigError: a file is missing.
-        SignerError: the passphrase does not open it.
-    """
-    return SIGNERS["keystore"](_keystore_settings(path, password_file))
-
-
-def settings_from_environment(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a process outside Airflow.
-
-    `CWF_HOME` (default `~/.cwf`), `CWF_RPC_<CHAIN>` (URLs, separated by commas), `CWF_SIGNER`
-    (keystore file) with `CWF_SIGNER_PASSWORD_FILE`, `CWF_JOURNAL` (SQLAlchemy URL),
-    `CWF_ARTIFACTS`, `CWF_CHAINS_FILE`, `CWF_POLICY_FILE`, `CWF_OFAC` (folder of the two files).
-    """
-    home = Path(environ.get("CWF_HOME", "~/.cwf")).expanduser()
-    policy_file = environ.get("CWF_POLICY_FILE")
-    chains = load_chains(environ.get("CWF_CHAINS_FILE", str(home / "chains.json")))
-    signer = environ.get("CWF_SIGNER")
-    return Settings(
-        home=str(home),
-        artifacts=environ.get("CWF_ARTIFACTS", str(home / "artifacts")),
-        journal_url=environ.get("CWF_JOURNAL", f"sqlite:///{home / 'journal.db'}"),
-        chains=chains,
-        endpoints={
-            name: tuple(url.strip() for url in urls.split(","))
-            for name in chains
-            if (urls := environ.get(f"CWF_RPC_{name.upper().replace('-', '_')}"))
-        },
-        signer=None
-        if signer is None
-        else _keystore_settings(signer, environ.get("CWF_SIGNER_PASSWORD_FILE")),
-        sanctions=_sanctions_settings(environ),
-        policy=load_policy(policy_file),
-    )
-
-
-def load_policy(path: str | None) -> Policy:
-    """Return the policy in a file; without a file, the one that limits nothing but the plan.
-
-    Raises:
-        ConfigError: the file is named but cannot be read.
-    """
-    if path is None:
-        return Policy()
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"The policy file {path} cannot be read ({type(error).__name__})."
-        raise ConfigError(message) from error
-    return parse_policy(text, source=path)
-
-
-def _keystore_settings(path: str, password_file: str | None) -> SignerSettings:
-    if password_file is None:
-        message = f"The keystore {path} needs a passphrase: set CWF_SIGNER_PASSWORD_FILE."
-        raise ConfigError(message)
-    try:
-        keystore = Path(path).expanduser().read_text(encoding="utf-8")
-        password = Path(password_file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        message = f"The keystore or its passphrase cannot be read ({error.strerror}): {path}."
-        raise ConfigError(message) from error
-    return SignerSettings(kind="keystore", secret=password, keystore=keystore)
-
-
-def _sanctions_settings(environ: Mapping[str, str]) -> SanctionsSettings | None:
-    folder = environ.get("CWF_OFAC")
-    if folder is None:
-        return None
-    least = environ.get("CWF_OFAC_MIN_ENTRIES")
-    return SanctionsSettings(
-        sdn=f"{folder}/sdn.csv",
-        comments=f"{folder}/sdn_comments.csv",
-        min_entries=None if least is None else int(least),
-    )
 
 
 def _sanctions(
