@@ -34,10 +34,10 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
 time.sleep(600)
 """
-# A program that has a child of its own, so that the group has two members.
+# A program with a child in a process group of its own, as Airflow's tasks are.
 NESTED = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
 print(child.pid, flush=True)
 child.wait()
 """
