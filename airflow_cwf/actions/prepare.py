@@ -259,7 +259,7 @@ async def _check_gas(
         return
     fees = await quote(client, context.strategy, cap=context.runtime.policy.max_fee_per_gas)
     sample = [BatchItem(i, item.payee, item.amount) for i, item in enumerate(due[:MAX_ITEMS])]
-    one = gas_limit(sample, calldata=pack_items(sample))
+    one = gas_limit(sample, calldata=bytes(SCOPE_BYTES) + pack_items(sample))
     need = math.ceil(len(due) / MAX_ITEMS) * one * fees.max_fee_per_gas
     held = await client.balance(context.runtime.signer.address)
     if held < need:

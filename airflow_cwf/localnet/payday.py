@@ -159,9 +159,7 @@ class _Watch:
         )
 
 
-def count_payments(
-    world: LocalWorld, payroll_id: str, run_id: str
-) -> dict[str, ChainProgress]:
+def count_payments(world: LocalWorld, payroll_id: str, run_id: str) -> dict[str, ChainProgress]:
     """Return what the journal says of a payroll, by chain."""
     settings = wiring.settings_from_environment(world.environment)
     journal = wiring.open_journal(settings.home, settings.journal_url)

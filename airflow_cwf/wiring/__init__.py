@@ -10,6 +10,7 @@ from airflow_cwf.wiring.environment import (
 )
 from airflow_cwf.wiring.runtime import (
     connect_chain,
+    load_batch_payment,
     load_sanctions,
     migrate_journal,
     open_journal,
@@ -20,6 +21,7 @@ from airflow_cwf.wiring.runtime import (
 
 __all__ = [
     "connect_chain",
+    "load_batch_payment",
     "load_chains",
     "load_policy",
     "load_sanctions",

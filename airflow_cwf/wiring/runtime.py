@@ -98,8 +98,7 @@ class WiredRuntime:
     @cached_property
     def batch_payment(self) -> ContractArtifact:
         """The lock on chain."""
-        place = files("airflow_cwf").joinpath("data", "contracts", "BatchPayment.json")
-        return parse_artifact(place.read_text(encoding="utf-8"))
+        return load_batch_payment()
 
     def client(self, chain: str) -> ChainClient:
         """Return the client of a chain by name."""
@@ -127,6 +126,12 @@ def connect_chain(chain: Chain, urls: Sequence[str]) -> ChainClient:
     """Return a client of one chain, for a process that does nothing else and ends with it."""
     http = httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT)
     return EvmClient(urls, chain=chain.caip2, http=http)
+
+
+def load_batch_payment() -> ContractArtifact:
+    """Return the compiled `BatchPayment` that this package ships."""
+    place = files("airflow_cwf").joinpath("data", "contracts", "BatchPayment.json")
+    return parse_artifact(place.read_text(encoding="utf-8"))
 
 
 def open_journal(home: str, url: str, *, create_secret: bool = False) -> SqlJournal:
