@@ -40,6 +40,8 @@ from airflow_cwf.core.states import PAYABLE, LaneState, Reason
 FRESH_S = 300.0
 """How long another agent's preparation is believed."""
 NATIVE_DECIMALS = 18
+CALL_BYTES = 4 + 7 * 32
+"""Most that a call of `pay` has beside its items; all bytes are taken for dear ones."""
 
 
 async def prepare_team(
@@ -259,7 +261,7 @@ async def _check_gas(
         return
     fees = await quote(client, context.strategy, cap=context.runtime.policy.max_fee_per_gas)
     sample = [BatchItem(i, item.payee, item.amount) for i, item in enumerate(due[:MAX_ITEMS])]
-    one = gas_limit(sample, calldata=bytes(SCOPE_BYTES) + pack_items(sample))
+    one = gas_limit(sample, calldata=b"\xff" * (CALL_BYTES + len(pack_items(sample))))
     need = math.ceil(len(due) / MAX_ITEMS) * one * fees.max_fee_per_gas
     held = await client.balance(context.runtime.signer.address)
     if held < need:
