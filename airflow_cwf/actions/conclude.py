@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_cwf.actions.read_plan import read_plan
+from airflow_cwf.actions.read_plan import plan_of_task
 from airflow_cwf.core.agents import Agent, AgentContext
 from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.evidence.metadata import AgentEvidence
@@ -135,7 +135,7 @@ def _receipts(agent: Agent, context: AgentContext) -> list[dict[str, object]]:
     run = context.runtime.journal.runs.run(context.run)
     if not agent.pays or run is None or run.plan_digest is None or agent.chain is None:
         return []
-    plan = read_plan(run.plan_digest, context.runtime)
+    plan = plan_of_task({"plan_digest": run.plan_digest}, context)
     return receipts_of(plan, context.runtime.chains[agent.chain], context.runtime)
 
 

@@ -33,7 +33,9 @@ def plan_of_task(task: Task, context: AgentContext) -> Plan:
             "output of LoadPaymentsOperator as `task`, or give the PaymentAgent a `source`."
         )
         raise InputError(message)
-    return read_plan(digest, context.runtime)
+    if digest not in context.plans:
+        context.plans[digest] = read_plan(digest, context.runtime)
+    return context.plans[digest]
 
 
 def check_approval(plan_digest: str, runtime: Runtime) -> None:

@@ -7,8 +7,9 @@ bytes in the journal and hands them to the node again. There is no moment in bet
 """
 
 from airflow_cwf.actions.lease import OpenLane
+from airflow_cwf.actions.limit_gas import limit_batch_gas
 from airflow_cwf.actions.reconcile import broadcast
-from airflow_cwf.core.batches import PayCall, encode_pay, gas_limit
+from airflow_cwf.core.batches import PayCall, encode_pay
 from airflow_cwf.core.journal import NewTransaction, RecordedTransaction, TransactionItem
 from airflow_cwf.core.transactions import Call, FeeQuote, UnsignedTransaction
 
@@ -31,7 +32,8 @@ async def send_batch(
     """
     runtime = lane.runtime
     data = encode_pay(pay)
-    call = Call(to=lane.contract, data=data, gas_limit=gas_limit(pay.items, calldata=data))
+    gas = await limit_batch_gas(lane, pay.items, data)
+    call = Call(to=lane.contract, data=data, gas_limit=gas)
     nonce = runtime.journal.lanes.next_nonce(lane.chain.caip2, lane.lease.sender)
     unsigned = UnsignedTransaction(lane.chain.eip155_id, nonce, call, fees)
     signed = runtime.codec.sign(unsigned, runtime.signer)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from airflow_cwf.actions.judge import refusal_reasons
 from airflow_cwf.actions.lease import OpenLane
+from airflow_cwf.actions.limit_gas import limit_batch_gas
 from airflow_cwf.core.batch_outcomes import decode_pay_result, decode_revert
-from airflow_cwf.core.batches import BatchItem, PayCall, encode_pay, gas_limit
+from airflow_cwf.core.batches import BatchItem, PayCall, encode_pay
 from airflow_cwf.core.erc20 import Refusal, classify_refusal
 from airflow_cwf.core.errors import CallRevertedError, PreparationError
 
@@ -36,7 +37,7 @@ async def simulate(lane: OpenLane, call: PayCall) -> Simulation:
             lane.contract,
             data,
             sender=lane.lease.sender,
-            gas=gas_limit(call.items, calldata=data),
+            gas=await limit_batch_gas(lane, call.items, data),
         )
         _, failed, _ = decode_pay_result(answer)
     except CallRevertedError as error:

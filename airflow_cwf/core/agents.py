@@ -1,11 +1,11 @@
 """What the engine knows of an agent, and what an agent is given."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from airflow_cwf.core.fees import GasStrategy
-from airflow_cwf.core.intents import PlanItem
+from airflow_cwf.core.intents import Plan, PlanItem
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.schemas import AgentOutputSchema
 
@@ -30,6 +30,8 @@ class AgentContext:
     strategy: GasStrategy
     max_retries: int = 3
     settle_timeout_s: float = 3600.0
+    plans: dict[str, Plan] = field(default_factory=dict, repr=False)
+    """Plans this process has read and checked, by digest; a memory, not a source."""
 
 
 class Agent(Protocol):

@@ -41,6 +41,8 @@ class Chain:
     tokens: Mapping[str, Token] = field(default_factory=dict)
     batch_payment: str | None = None
     """Address of `BatchPayment` where it differs from the deterministic one."""
+    posting: str | None = None
+    """`arbitrum`: posting the bytes to the base chain is paid out of the gas limit."""
 
     @property
     def eip155_id(self) -> int:
@@ -108,6 +110,7 @@ def _parse_entry(name: str, entry: Mapping[str, Any], base: Chain | None) -> Cha
         genesis=entry.get("genesis", base.genesis if base else None),
         tokens=tokens,
         batch_payment=_address(contract) if contract else None,
+        posting=entry.get("posting", base.posting if base else None),
     )
 
 

