@@ -37,6 +37,21 @@ class AgentEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofPlan:
+    """How a record will be proved and where it will be anchored; part of the core."""
+
+    circuits: Sequence[str] = ()
+    """Ids, one per chunk of steps."""
+    verification_keys: Sequence[str] = ()
+    """Digests, `0x` hex, one per chunk."""
+    anchor_to: Mapping[str, str] | None = None
+    """`{"chain", "contract", "submitter"}`: CAIP-2 and lower-case addresses; None: nowhere."""
+
+
+UNPROVED = ProofPlan()
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """A finished metadata. `data` is what is stored and hashed; the rest is read from it."""
 
@@ -59,6 +74,7 @@ def build_metadata(
     screening: Sequence[Mapping[str, object]],
     supersedes: str | None,
     created_at: int,
+    plan: ProofPlan = UNPROVED,
     fallback_chain: str = "eip155:1",
 ) -> Metadata:
     """Build the metadata of a run in state `recorded`: everything but proof, CID and anchor.
@@ -70,6 +86,7 @@ def build_metadata(
         screening: lists used, `{"list", "published" (Unix seconds), "sha256" (0x hex)}`.
         supersedes: workflow id of the record that this one replaces, or None.
         created_at: Unix seconds; the operator's claim.
+        plan: circuits, keys and destination, which are named before there is a proof.
         fallback_chain: CAIP-2 of the workflow's chain if no agent has one.
 
     Raises:
@@ -91,11 +108,11 @@ def build_metadata(
         "chains": chains_of(outputs) or [fallback_chain],
         "steps": steps,
         "totals": sum_totals(steps, outputs),
-        "circuits": [],
-        "verification_keys": [],
+        "circuits": list(plan.circuits),
+        "verification_keys": list(plan.verification_keys),
         "screening": [dict(entry) for entry in screening],
         "supersedes": supersedes,
-        "anchor_to": None,
+        "anchor_to": None if plan.anchor_to is None else dict(plan.anchor_to),
         "created_at": created_at,
         "zk_proof": "",
         "public_signals": [],

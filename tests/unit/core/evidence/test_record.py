@@ -81,19 +81,10 @@ def test_a_chain_without_number_is_refused(caip2):
         {"chains": ["eip155:137", "eip155:1"]},
         {"chains": ["eip155:1", "eip155:1"]},
         {"steps": []},
-        {"circuits": ["cwf-8"]},
-        {"verification_keys": ["0x" + "0" * 64]},
         {"public_signals": ["1"]},
         {"cid": "bafkrei"},
         {"anchor": {"chain": "eip155:1"}},
         {"signature": "0x" + "0" * 130},
-        {
-            "anchor_to": {
-                "chain": "eip155:1",
-                "contract": "0x" + "0" * 40,
-                "submitter": "0x" + "0" * 40,
-            }
-        },
         {"extra": 1},
         {"format": "cwf/2"},
         {"totals": {}},
