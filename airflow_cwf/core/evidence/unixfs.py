@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final, NoReturn
 
 from airflow_cwf.core.errors import VerificationError
-from airflow_cwf.core.evidence.car import varint
+from airflow_cwf.core.evidence.car import read_varint, varint
 from airflow_cwf.core.evidence.cid import CID_BYTES, RAW, Cid, cid_from_binary
 
 MAX_DIRECTORY_BYTES: Final = 2**20
@@ -80,7 +80,7 @@ def _field(tag: int, content: bytes) -> bytes:
 
 
 def _link(entry: DirectoryEntry) -> bytes:
-    name = entry.name.encode("ascii", errors="strict") if entry.name.isascii() else b""
+    name = entry.name.encode("ascii") if entry.name.isascii() else b""
     if not name or len(name) > _MAX_NAME_BYTES or b"/" in name or entry.cid.codec != RAW:
         raise ValueError("A directory entry is a file name and a raw block.")
     size = bytes([_LINK_SIZE]) + varint(entry.size)
@@ -119,15 +119,10 @@ class _Fields:
         return part
 
     def number(self, tag: int) -> int:
-        if self._byte() != tag:
+        value = read_varint(self._byte) if self._byte() == tag else None
+        if value is None:
             _refuse()
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self._byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        _refuse()
+        return value
 
     def _byte(self) -> int:
         if not self.has_more():
