@@ -4,11 +4,10 @@ StorageError           SAME       the store gave no usable answer; nothing is lo
 └─ CidMismatchError    NEVER      the store holds other bytes than it was given
 """
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from airflow_cwf.core.errors import CwfError, Retry
-from airflow_cwf.core.evidence.cid import Block, Cid
+from airflow_cwf.core.evidence.cid import Cid
 
 
 class StorageError(CwfError):
@@ -26,17 +25,16 @@ class CidMismatchError(StorageError):
 class ContentStore(Protocol):
     """Keeps blocks under their CIDs."""
 
-    async def pin(self, root: Cid, blocks: Iterable[Block]) -> None:
-        """Store the blocks, read each back, and keep everything under `root`; may be repeated.
+    async def pin(self, root: Cid, car: bytes) -> None:
+        """Store a CAR's blocks, read each back, and keep everything that its root reaches.
 
-        Args:
-            root: the CID of the first block; it reaches all others by links.
-            blocks: iterated twice, so a list or something that reads anew each time.
+        May be repeated. Only a return means that it is pinned.
 
         Raises:
             StorageError: no usable answer; not pinned, or not known to be.
             CidMismatchError: other bytes came back.
             ConfigError: the store refuses these credentials, or is none.
+            VerificationError: `car` is not the CAR of `root`; nothing was sent.
         """
 
     async def read(self, cid: Cid, *, max_bytes: int) -> bytes:

@@ -93,7 +93,8 @@ def read_car(
 
     Raises:
         VerificationError: check 1, framing (cut off, a length out of bounds or not in its shortest
-            form, another header); check 2, a CID that is not the block's. Also while iterating.
+            form, another header); check 2, a CID that is not the block's, in a file whose framing
+            is right to its end. Also while iterating.
     """
     source = _Source(pieces)
     if _length(source) != _HEADER_BYTES:
@@ -128,18 +129,30 @@ def read_record_car(data: bytes) -> bytes:
 
 
 def _blocks(source: "_Source", *, max_blocks: int, max_block_bytes: int) -> Iterator[Block]:
+    sections = _sections(source, max_blocks=max_blocks, max_block_bytes=max_block_bytes)
+    for section in sections:
+        try:
+            block = Block(cid_from_binary(section[:CID_BYTES], check=2), section[CID_BYTES:])
+            require_named(block)
+        except VerificationError:
+            # A wrong length looks like a wrong hash until what follows has been read.
+            for _ in sections:
+                pass
+            raise
+        yield block
+
+
+def _sections(source: "_Source", *, max_blocks: int, max_block_bytes: int) -> Iterator[bytes]:
+    """Yield CID and bytes of each block, judging framing alone."""
     count = 0
     while not source.is_at_end():
-        length = _length(source) - CID_BYTES
-        if count == max_blocks:
-            _refuse(f"it has more than {max_blocks} blocks")
-        if not 0 <= length <= max_block_bytes:
-            _refuse(f"a block is shorter than its CID or longer than {max_block_bytes} bytes")
-        section = source.take(CID_BYTES + length)
-        block = Block(cid_from_binary(section[:CID_BYTES], check=2), section[CID_BYTES:])
-        require_named(block)
+        length = _length(source)
         count += 1
-        yield block
+        if count > max_blocks:
+            _refuse(f"it has more than {max_blocks} blocks")
+        if not CID_BYTES <= length <= CID_BYTES + max_block_bytes:
+            _refuse(f"a block is shorter than its CID or longer than {max_block_bytes} bytes")
+        yield source.take(length)
 
 
 def _length(source: "_Source") -> int:

@@ -1,0 +1,72 @@
+"""Write the bad files of this folder anew: `python tests/vectors/car/spoil.py`.
+
+`checkN_NAME.car` must fail at check N. Read as a record's CAR unless NAME begins with `batch`.
+"""
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RECORD = (HERE / "record.car").read_bytes()
+BATCH = (HERE / "directory.car").read_bytes()
+
+HEADER = 59  # varint and header
+ROOT = 14  # behind varint, map, name, list, tag, byte string, zero
+BODY = HEADER + 2 + 36  # behind the section's varint and CID
+LAST_FILE = 1 + 36 + len('{"format":"cwf-batch/1"}')
+
+
+def changed(data: bytes, place: int, value: int) -> bytes:
+    return data[:place] + bytes([value]) + data[place + 1 :]
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    return changed(data, place, data[place] ^ 1)
+
+
+ROOT_CID = RECORD[ROOT : ROOT + 36]
+SPOILT = {
+    # Framing of a record's CAR
+    "check1_empty": b"",
+    "check1_only_the_header": RECORD[:HEADER],
+    "check1_cut_in_the_varint": RECORD[: HEADER + 1],
+    "check1_cut_in_the_cid": RECORD[: HEADER + 20],
+    "check1_cut_in_the_block": RECORD[:-1],
+    "check1_trailing_byte": RECORD + b"\0",
+    "check1_trailing_block": RECORD + RECORD[HEADER:],
+    "check1_huge_varint": RECORD[:HEADER] + b"\xff" * 9 + b"\x01" + RECORD[BODY - 36 :],
+    "check1_endless_varint": RECORD[:HEADER] + b"\xff" * 1000,
+    "check1_length_of_256_mib": RECORD[:HEADER] + b"\xff\xff\xff\x7f" + RECORD[BODY - 36 :],
+    "check1_long_form_of_a_varint": b"\xba\x00" + RECORD[1:],
+    "check1_section_shorter_than_a_cid": RECORD[:HEADER] + b"\x05hello",
+    "check1_section_of_nothing": RECORD[:HEADER] + b"\0",
+    "check1_version_2": changed(RECORD, HEADER - 1, 2),
+    "check1_no_roots": b"\x11\xa2\x65roots\x80\x67version\x01" + RECORD[HEADER:],
+    "check1_two_roots": b"\x63\xa2\x65roots\x82"
+    + (b"\xd8\x2a\x58\x25\x00" + ROOT_CID) * 2
+    + b"\x67version\x01"
+    + RECORD[HEADER:],
+    "check1_version_before_roots": b"\x3a\xa2\x67version\x01\x65roots\x81\xd8\x2a\x58\x25\x00"
+    + ROOT_CID
+    + RECORD[HEADER:],
+    "check1_root_without_its_tag": flipped(RECORD, 10),
+    "check1_json": b'{"format":"cwf/1"}',
+    # CIDs of a record's CAR
+    "check2_other_root": flipped(RECORD, ROOT + 35),
+    "check2_root_of_another_codec": changed(RECORD, ROOT + 1, 0x70),
+    "check2_root_of_another_version": changed(RECORD, ROOT, 2),
+    "check2_root_of_another_hash": changed(RECORD, ROOT + 2, 0x13),
+    "check2_other_cid": flipped(RECORD, BODY - 1),
+    "check2_cid_of_an_unknown_codec": changed(RECORD, BODY - 35, 0x51),
+    "check2_other_bytes": flipped(RECORD, len(RECORD) - 1),
+    # A batch's CAR
+    "check1_batch_without_its_last_file": BATCH[:-LAST_FILE],
+    "check1_batch_file_twice": BATCH + BATCH[-LAST_FILE:],
+    "check1_batch_of_a_record": RECORD,
+    "check1_batch_trailing_byte": BATCH + b"\0",
+    "check2_batch_other_directory": flipped(BATCH, BATCH.index(b"batch.json")),
+    "check2_batch_other_file": flipped(BATCH, len(BATCH) - 1),
+}
+
+if __name__ == "__main__":
+    for name, data in SPOILT.items():
+        (HERE / f"{name}.car").write_bytes(data)
