@@ -27,6 +27,7 @@ CwfError                        retry
 ├─ JournalError                 NEVER      schema, place, secret
 │  ├─ LaneBusyError             SAME       another worker owns the lane
 │  └─ StaleLeaseError           RECONCILE  this worker lost the lane to another
+├─ ProverError                  SAME       a proof could not be made; no money depends on it
 └─ VerificationError            NEVER      every malformed or false evidence ends here
 
 `Retry` says what a caller may do next; `actions` switch on the class, nobody reads texts.
@@ -192,6 +193,12 @@ class StaleLeaseError(JournalError):
     """This worker's lease has passed to another; it must not write any more."""
 
     retry = Retry.RECONCILE
+
+
+class ProverError(CwfError):
+    """A proof could not be made: the program failed or took too long. No money depends on it."""
+
+    retry = Retry.SAME
 
 
 class VerificationError(CwfError):

@@ -8,6 +8,8 @@ must be known to be durable at the very line that made it (ADR 0003).
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from airflow_cwf.core.evidence.groth16 import Proof
+from airflow_cwf.core.evidence.statement import Statement
 from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.transactions import (
     Block,
@@ -120,6 +122,18 @@ class Artifacts(Protocol):
 
         Raises:
             ConfigError: there is no such file; says which and where.
+        """
+
+
+class Prover(Protocol):
+    """Makes zero-knowledge proofs."""
+
+    def prove(self, statement: Statement) -> Proof:
+        """Prove one statement; takes seconds. The proof is verified before it is returned.
+
+        Raises:
+            ConfigError: no Node, no prover, or no key that is accepted here; says what to do.
+            ProverError: the program failed or took too long; may be repeated.
         """
 
 

@@ -26,7 +26,9 @@ _WARM_UP: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameters:
+class Parameters:
+    """The constants of one width, also what the circuits are generated from."""
+
     partial_rounds: int
     constants: tuple[tuple[int, ...], ...]
     """One row per round, one number per element of the state."""
@@ -49,23 +51,24 @@ def poseidon(inputs: Sequence[int]) -> int:
 
 
 def _permute(state: list[int]) -> list[int]:
-    parameters = _parameters(len(state))
+    table = parameters(len(state))
     half = _FULL_ROUNDS // 2
-    for number, constants in enumerate(parameters.constants):
+    for number, constants in enumerate(table.constants):
         state = [element + constant for element, constant in zip(state, constants, strict=True)]
-        if half <= number < half + parameters.partial_rounds:
+        if half <= number < half + table.partial_rounds:
             state[0] = pow(state[0], 5, FIELD_ORDER)
         else:
             state = [pow(element, 5, FIELD_ORDER) for element in state]
         state = [
             sum(factor * element for factor, element in zip(row, state, strict=True)) % FIELD_ORDER
-            for row in parameters.matrix
+            for row in table.matrix
         ]
     return state
 
 
 @cache
-def _parameters(width: int) -> _Parameters:
+def parameters(width: int) -> Parameters:
+    """Return the constants of a state of `width` elements, 2 to 17."""
     partial_rounds = _PARTIAL_ROUNDS[width - 2]
     bits = _grain(width=width, partial_rounds=partial_rounds)
     constants = tuple(
@@ -75,7 +78,7 @@ def _parameters(width: int) -> _Parameters:
     numbers = [_number(bits) % FIELD_ORDER for _ in range(2 * width)]
     xs, ys = numbers[:width], numbers[width:]
     matrix = tuple(tuple(pow(x + y, -1, FIELD_ORDER) for y in ys) for x in xs)
-    return _Parameters(partial_rounds, constants, matrix)
+    return Parameters(partial_rounds, constants, matrix)
 
 
 def _grain(*, width: int, partial_rounds: int) -> Iterator[int]:
