@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_cwf.actions.conclude import Ending, conclude
+from airflow_cwf.actions.run_folder import METADATA, run_path
 from airflow_cwf.core.agents import Agent, AgentContext
-from airflow_cwf.core.evidence.metadata import AgentEvidence, Metadata, build_metadata
+from airflow_cwf.core.anchor_log import RecordState
+from airflow_cwf.core.contracts import anchor_address
+from airflow_cwf.core.evidence.metadata import (
+    AgentEvidence,
+    Metadata,
+    ProofPlan,
+    build_metadata,
+)
+from airflow_cwf.core.evidence.statement import circuits_for
 from airflow_cwf.core.journal import WorkflowRow
+from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.schemas import WorkflowMetadata
 
-RECORDED = "recorded"
-METADATA = "metadata.json"
 REJECTED = "the plan was rejected"
 
 
@@ -19,9 +27,8 @@ class Aggregated:
     """A run's stored metadata, and where it lies."""
 
     metadata: WorkflowMetadata
-    data: bytes
-    artifact: str
-    """Place of the metadata's file, for people."""
+    row: WorkflowRow
+    """The journal's row; `artifact` is the place of the metadata's file, for people."""
     receipts: tuple[str, ...]
     """Places of the receipts' files, one per agent, in order of the steps."""
     missing: tuple[str, ...]
@@ -58,16 +65,13 @@ def aggregate(
     ]
     metadata = _build(evidence, context)
     row = runtime.journal.runs.workflow(context.run)
-    if row is not None and row.workflow_id == metadata.workflow_id.removeprefix("0x"):
-        data, artifact = runtime.artifacts.read(_path(context.run, METADATA)), row.artifact
-    else:
-        data = metadata.data
-        artifact = runtime.artifacts.write(_path(context.run, METADATA), data)
-        runtime.journal.runs.save_workflow(_row(metadata, artifact, context))
+    if row is None or row.workflow_id != metadata.workflow_id.removeprefix("0x"):
+        row = _save(metadata, context)
+    data = runtime.artifacts.read(run_path(context.run, metadata.workflow_id, METADATA))
     receipts = _save_receipts(metadata, context) if auto_save else ()
     left = missing if rejected_by is None else ()
     model = WorkflowMetadata.from_bytes(data)
-    return Aggregated(model, data, artifact, receipts, left, rejected_by)
+    return Aggregated(model, row, receipts, left, rejected_by)
 
 
 def _rejected_by(context: AgentContext) -> str | None:
@@ -90,31 +94,59 @@ def _build(evidence: Sequence[AgentEvidence], context: AgentContext) -> Metadata
             for entry in runs.screenings(context.run)
         ],
         supersedes=None if stored is None else f"0x{stored.workflow_id}",
+        plan=_proof_plan(len(evidence), context.runtime),
         created_at=int(context.runtime.clock.now()),
     )
 
 
-def _row(metadata: Metadata, artifact: str, context: AgentContext) -> WorkflowRow:
+def _proof_plan(agents: int, runtime: Runtime) -> ProofPlan:
+    """Name circuits, keys and destination: they stand in the core, before there is a proof.
+
+    Where this version has no circuit of the size, none is named, and proving says so.
+    """
+    circuits = circuits_for(agents)
+    if not all(circuit in runtime.circuits for circuit in circuits):
+        circuits = ()
+    return ProofPlan(
+        circuits=circuits,
+        verification_keys=[runtime.circuits[name].verification_key for name in circuits],
+        anchor_to=anchor_destination(runtime),
+    )
+
+
+def anchor_destination(runtime: Runtime) -> dict[str, str] | None:
+    """Return the `anchor_to` of this runtime's records: chain, contract, and the signer's log."""
+    if runtime.anchor_chain is None:
+        return None
+    return {
+        "chain": runtime.chains[runtime.anchor_chain].caip2,
+        "contract": anchor_address(runtime.workflow_anchor),
+        "submitter": runtime.signer.address,
+    }
+
+
+def _save(metadata: Metadata, context: AgentContext) -> WorkflowRow:
+    """Store the file, then the row: a row never names a file that is not there."""
+    runtime = context.runtime
+    path = run_path(context.run, metadata.workflow_id, METADATA)
     supersedes = metadata.document["supersedes"]
-    return WorkflowRow(
+    row = WorkflowRow(
         workflow_id=metadata.workflow_id.removeprefix("0x"),
         run=context.run,
-        state=RECORDED,
+        state=RecordState.RECORDED,
         core_digest=metadata.core_digest.removeprefix("0x"),
-        artifact=artifact,
+        artifact=runtime.artifacts.write(path, metadata.data),
         supersedes=supersedes.removeprefix("0x") if isinstance(supersedes, str) else None,
-        created_at=context.runtime.clock.now(),
+        created_at=runtime.clock.now(),
     )
+    runtime.journal.runs.save_workflow(row)
+    return row
 
 
 def _save_receipts(metadata: Metadata, context: AgentContext) -> tuple[str, ...]:
     return tuple(
-        context.runtime.artifacts.write(_path(context.run, f"receipts-{step:02d}.json"), data)
+        context.runtime.artifacts.write(
+            run_path(context.run, metadata.workflow_id, f"receipts-{step:02d}.json"), data
+        )
         for step, data in enumerate(metadata.receipts_files)
     )
-
-
-def _path(run: str, name: str) -> str:
-    """Return a relative path for a run; a run's name may hold anything but path separators."""
-    folder = "/".join(part.replace(":", "-").replace("+", "-") for part in run.split("/"))
-    return f"runs/{folder}/{name}"

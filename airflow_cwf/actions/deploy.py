@@ -1,4 +1,4 @@
-"""Deploy the project's contract, and let it spend exactly what a payroll needs.
+"""Deploy the project's contracts, and let one spend exactly what a payroll needs.
 
 Both are sent by a deployer whose account no journal knows: its nonces are its own business,
 and doing either twice does no harm. The payer only signs a permit (EIP-2612), off chain.
@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from airflow_cwf.actions.quote import quote
 from airflow_cwf.core.chains import Chain, Token
-from airflow_cwf.core.contracts import SALT, batch_payment_address
+from airflow_cwf.core.contracts import (
+    SALT,
+    ContractArtifact,
+    anchor_address,
+    batch_payment_address,
+)
 from airflow_cwf.core.create2 import DETERMINISTIC_DEPLOYER
 from airflow_cwf.core.erc20 import (
     decode_uint,
@@ -33,51 +38,62 @@ PERMIT_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where `BatchPayment` stands on a chain, and what is there."""
+    """Where one of the project's contracts stands on a chain, and what is there."""
 
     chain: str
+    name: str
+    """`BatchPayment` or `WorkflowAnchor`."""
     contract: str
+    """Its address."""
     state: str
     """`deployed`, `absent`, or `other code`."""
 
 
-async def deployment_of(chain_name: str, *, runtime: Runtime) -> Deployment:
-    """Return what stands at `BatchPayment`'s address."""
+async def deployments_of(chain_name: str, *, runtime: Runtime) -> list[Deployment]:
+    """Return what stands at the addresses of the project's contracts on a chain."""
     client = runtime.client(chain_name)
-    contract = batch_payment_address(runtime.chains[chain_name], runtime.batch_payment)
-    code = await client.code(contract)
-    state = {runtime.batch_payment.code: "deployed", b"": "absent"}.get(code, "other code")
-    return Deployment(chain_name, contract, state)
+    found = []
+    for artifact, address in _contracts(runtime.chains[chain_name], runtime):
+        code = await client.code(address)
+        state = {artifact.code: "deployed", b"": "absent"}.get(code, "other code")
+        found.append(Deployment(chain_name, artifact.name, address, state))
+    return found
 
 
-async def deploy_batch_payment(
+async def deploy_contracts(
     chain_name: str, *, deployer: Signer, runtime: Runtime
-) -> Deployment:
-    """Deploy `BatchPayment` through the deterministic deployer; nothing to do if it stands.
+) -> list[Deployment]:
+    """Deploy the project's contracts through the deterministic deployer, those that are absent.
 
     Raises:
         PreparationError: the chain lacks the deterministic deployer, or the entry's address
             holds other code.
         ConfigError: the deployer is an account of the journal.
     """
-    found = await deployment_of(chain_name, runtime=runtime)
-    if found.state == "deployed":
-        return found
     chain = runtime.chains[chain_name]
     client = runtime.client(chain_name)
-    if found.state != "absent" or chain.batch_payment is not None:
-        message = (
-            f"The chain table names {found.contract} for BatchPayment, and {found.state} stands "
-            "there. Correct the table, or take the address out to use the deterministic one."
-        )
-        raise PreparationError(message, chain=chain.caip2)
-    if not await client.code(DETERMINISTIC_DEPLOYER):
-        message = f"{chain.name} lacks the deterministic deployer {DETERMINISTIC_DEPLOYER}."
-        raise PreparationError(message, chain=chain.caip2)
-    data = SALT + runtime.batch_payment.init_code
-    gas = DEPLOY_GAS + DEPLOY_GAS_PER_BYTE * len(runtime.batch_payment.init_code) * 2
-    await _send(chain, client, Call(DETERMINISTIC_DEPLOYER, data, gas), deployer, runtime)
-    return await deployment_of(chain_name, runtime=runtime)
+    before = await deployments_of(chain_name, runtime=runtime)
+    for found, (artifact, address) in zip(before, _contracts(chain, runtime), strict=True):
+        if found.state == "deployed":
+            continue
+        if found.state != "absent" or address == chain.batch_payment:
+            message = (
+                f"The chain table names {address} for {artifact.name}, and {found.state} stands "
+                "there. Correct the table, or take the address out to use the deterministic one."
+            )
+            raise PreparationError(message, chain=chain.caip2)
+        if not await client.code(DETERMINISTIC_DEPLOYER):
+            message = f"{chain.name} lacks the deterministic deployer {DETERMINISTIC_DEPLOYER}."
+            raise PreparationError(message, chain=chain.caip2)
+        gas = DEPLOY_GAS + DEPLOY_GAS_PER_BYTE * len(artifact.init_code) * 2
+        call = Call(DETERMINISTIC_DEPLOYER, SALT + artifact.init_code, gas)
+        await _send(chain, client, call, deployer, runtime)
+    return await deployments_of(chain_name, runtime=runtime)
+
+
+def _contracts(chain: Chain, runtime: Runtime) -> list[tuple[ContractArtifact, str]]:
+    payment, anchor = runtime.batch_payment, runtime.workflow_anchor
+    return [(payment, batch_payment_address(chain, payment)), (anchor, anchor_address(anchor))]
 
 
 async def allow_batch_payment(

@@ -1,4 +1,4 @@
-"""Send one batch: sign, record, and only then show it to a node.
+"""Send one transaction: sign, record, and only then show it to a node.
 
     quote -> sign -> RECORD -> broadcast
 
@@ -23,29 +23,62 @@ async def send_batch(
     run: str,
     agent: str,
 ) -> RecordedTransaction:
-    """Sign, record and broadcast one batch at the lane's next nonce.
+    """Sign, record and broadcast one batch of payments at the lane's next nonce.
 
     Raises:
         StaleLeaseError: another worker has the lane; nothing was recorded.
         JournalError: the journal could not be written; nothing was sent.
         SignerError: the key cannot be used; nothing was recorded.
     """
-    runtime = lane.runtime
     data = encode_pay(pay)
-    gas = await limit_batch_gas(lane, pay.items, data)
-    call = Call(to=lane.contract, data=data, gas_limit=gas)
-    nonce = runtime.journal.lanes.next_nonce(lane.chain.caip2, lane.lease.sender)
-    unsigned = UnsignedTransaction(lane.chain.eip155_id, nonce, call, fees)
-    signed = runtime.codec.sign(unsigned, runtime.signer)
     transaction = NewTransaction(
-        nonce=nonce,
-        call=call,
+        nonce=_next_nonce(lane),
+        call=Call(lane.contract, data, await limit_batch_gas(lane, pay.items, data)),
         kind="batch",
         run=run,
         agent=agent,
         scope=pay.scope.hex(),
         items=items,
     )
+    return await _send(lane, transaction, fees)
+
+
+async def send_call(
+    lane: OpenLane, call: Call, *, intent: str, fees: FeeQuote, run: str, agent: str
+) -> RecordedTransaction:
+    """Sign, record and broadcast one call that carries no payments.
+
+    Args:
+        lane: the lane.
+        call: to whom, what, with how much gas.
+        intent: 64 hex digits that name what the call is for, so that it is found again.
+        fees: as quoted.
+        run: under which the journal keeps its fee.
+        agent: as `run`.
+
+    Raises:
+        As `send_batch`.
+    """
+    transaction = NewTransaction(
+        nonce=_next_nonce(lane),
+        call=call,
+        kind="call",
+        run=run,
+        agent=agent,
+        scope=intent,
+        items=(),
+    )
+    return await _send(lane, transaction, fees)
+
+
+def _next_nonce(lane: OpenLane) -> int:
+    return lane.runtime.journal.lanes.next_nonce(lane.chain.caip2, lane.lease.sender)
+
+
+async def _send(lane: OpenLane, transaction: NewTransaction, fees: FeeQuote) -> RecordedTransaction:
+    runtime = lane.runtime
+    unsigned = UnsignedTransaction(lane.chain.eip155_id, transaction.nonce, transaction.call, fees)
+    signed = runtime.codec.sign(unsigned, runtime.signer)
     recorded = runtime.journal.lanes.record(lane.lease, transaction, signed, fees)
     await broadcast(lane, recorded)
     return recorded

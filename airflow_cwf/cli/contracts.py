@@ -1,4 +1,4 @@
-"""`cwf contracts`: deploy BatchPayment, allow it to spend, and look what stands where."""
+"""`cwf contracts`: deploy the contracts, allow payments, and look what stands where."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @contracts.command()
 def status(*, chain: Chains, as_json: AsJson = False) -> None:
-    """Say whether BatchPayment of this version stands on each chain; exit 0 only if it does."""
+    """Say whether the contracts of this version stand on each chain; exit 0 only if they do."""
     with explained():
         found = asyncio.run(_status(chain))
     _show(found, as_json=as_json)
@@ -44,7 +44,7 @@ def deploy(
     password_file: DeployerPassword,
     as_json: AsJson = False,
 ) -> None:
-    """Deploy BatchPayment at its one address (CREATE2); nothing happens where it stands."""
+    """Deploy the contracts at their one address (CREATE2); nothing happens where they stand."""
     with explained():
         found = asyncio.run(_deploy(chain, str(deployer), str(password_file)))
     _show(found, as_json=as_json)
@@ -68,21 +68,23 @@ def allow(
 
 
 async def _status(names: list[str]) -> "list[Deployment]":
-    from airflow_cwf.actions.deploy import deployment_of
+    from airflow_cwf.actions.deploy import deployments_of
     from airflow_cwf.wiring import runtime, settings_from_environment
 
     async with runtime(settings_from_environment(os.environ)) as ports:
-        return [await deployment_of(name, runtime=ports) for name in names]
+        return [found for name in names for found in await deployments_of(name, runtime=ports)]
 
 
 async def _deploy(names: list[str], keystore: str, password_file: str) -> "list[Deployment]":
-    from airflow_cwf.actions.deploy import deploy_batch_payment
+    from airflow_cwf.actions.deploy import deploy_contracts
     from airflow_cwf.wiring import runtime, settings_from_environment, signer_from_file
 
     deployer = signer_from_file(keystore, password_file)
     async with runtime(settings_from_environment(os.environ)) as ports:
         return [
-            await deploy_batch_payment(name, deployer=deployer, runtime=ports) for name in names
+            found
+            for name in names
+            for found in await deploy_contracts(name, deployer=deployer, runtime=ports)
         ]
 
 
@@ -112,9 +114,9 @@ def _show(found: "list[Deployment]", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(deployment) for deployment in found], indent=2))
     else:
-        table = Table("chain", "BatchPayment", "state")
+        table = Table("chain", "contract", "address", "state")
         for deployment in found:
-            table.add_row(deployment.chain, deployment.contract, deployment.state)
+            table.add_row(deployment.chain, deployment.name, deployment.contract, deployment.state)
         Console().print(table)
     if any(deployment.state != "deployed" for deployment in found):
         raise typer.Exit(1)

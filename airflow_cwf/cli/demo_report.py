@@ -174,10 +174,10 @@ def _json_at(place: object, absent: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _chains(world: LocalWorld) -> dict[str, Any]:
-    from airflow_cwf.wiring import load_batch_payment, settings_from_environment
+    from airflow_cwf.wiring import load_contract, settings_from_environment
 
     chains = settings_from_environment(world.environment).chains
-    artifact = load_batch_payment()
+    artifact = load_contract("BatchPayment")
     return {
         name: {
             "chain_id": node.chain_id,

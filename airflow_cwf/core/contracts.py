@@ -40,6 +40,11 @@ def parse_artifact(text: str) -> ContractArtifact:
         raise ConfigError(message) from error
 
 
+def anchor_address(artifact: ContractArtifact) -> str:
+    """Return where `WorkflowAnchor` stands on every chain: CREATE2 decides by its code alone."""
+    return create2_address(DETERMINISTIC_DEPLOYER, SALT, artifact.init_code)
+
+
 def batch_payment_address(chain: Chain, artifact: ContractArtifact) -> str:
     """Return where `BatchPayment` stands on a chain: its entry's address, else CREATE2's."""
     if chain.batch_payment is not None:

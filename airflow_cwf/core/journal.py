@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_cwf.core.anchor_log import AnchorBook
 from airflow_cwf.core.intents import Plan, PlanItem, Scope
 from airflow_cwf.core.states import ItemState, LaneState, TransactionState
 from airflow_cwf.core.transactions import Call, FeeQuote, SignedTransaction, TransactionReceipt
@@ -91,6 +92,16 @@ class NewTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Where a transaction stands."""
+
+    tx_hash: str
+    block: int
+    succeeded: bool | None
+    """Known once it is final."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedTransaction:
     """A transaction for which at least one signature exists."""
 
@@ -106,6 +117,8 @@ class RecordedTransaction:
     state: TransactionState
     items: tuple[TransactionItem, ...]
     attempts: tuple[Attempt, ...]
+    included: Inclusion | None = None
+    """The block it stands in, as last seen; final once its state is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +306,9 @@ class LaneBook(Protocol):
     def unfinal(self, chain: str, sender: str) -> list[RecordedTransaction]:
         """Return the lane's transactions that are neither final nor dead, by nonce."""
 
+    def of_intent(self, chain: str, intent: str) -> list[RecordedTransaction]:
+        """Return all transactions recorded for an intent (a scope or a call's), by nonce."""
+
     def mark_broadcast(self, tx_hash: str) -> None:
         """Note that a node has had these bytes."""
 
@@ -375,6 +391,10 @@ class Journal(Protocol):
     @property
     def runs(self) -> RunBook:
         """Runs, approvals, preparations, outputs, workflows."""
+
+    @property
+    def anchors(self) -> AnchorBook:
+        """Records on their way into a log."""
 
     @property
     def secret(self) -> bytes:

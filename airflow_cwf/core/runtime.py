@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from airflow_cwf.core.chains import Chain
+from airflow_cwf.core.circuits import Circuit
 from airflow_cwf.core.contracts import ContractArtifact
 from airflow_cwf.core.journal import Journal
 from airflow_cwf.core.policies import Policy
@@ -11,10 +12,12 @@ from airflow_cwf.core.ports import (
     Artifacts,
     ChainClient,
     Clock,
+    Prover,
     SanctionsSource,
     Signer,
     TransactionCodec,
 )
+from airflow_cwf.core.storage import ContentStore
 
 
 class Runtime(Protocol):
@@ -60,6 +63,26 @@ class Runtime(Protocol):
     @property
     def batch_payment(self) -> ContractArtifact:
         """The lock on chain."""
+
+    @property
+    def workflow_anchor(self) -> ContractArtifact:
+        """The contract that keeps the heads of logs."""
+
+    @property
+    def anchor_chain(self) -> str | None:
+        """Name of the chain on which records are anchored."""
+
+    @property
+    def circuits(self) -> Mapping[str, Circuit]:
+        """The circuits there are keys for, by id."""
+
+    @property
+    def prover(self) -> Prover:
+        """Makes proofs; nothing is looked at before the first one."""
+
+    @property
+    def storage(self) -> ContentStore | None:
+        """Pins what is published; None: the CAR file is the storage."""
 
     @property
     def clock(self) -> Clock:

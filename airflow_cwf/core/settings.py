@@ -36,6 +36,16 @@ class SanctionsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Which Kubo node pins what is published."""
+
+    url: str = field(repr=False)
+    """Of its RPC API; may hold a token."""
+    authorization: str | None = field(default=None, repr=False)
+    """Value of the `Authorization` header."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a runtime is made of."""
 
@@ -51,3 +61,9 @@ class Settings:
     signer: SignerSettings | None = None
     sanctions: SanctionsSettings | None = None
     policy: Policy = field(default_factory=Policy)
+    environment: str = "production"
+    """`production` or `development`: only the latter accepts development keys."""
+    anchor_chain: str | None = None
+    """Name of the chain whose `WorkflowAnchor` keeps the log; None: records are not anchored."""
+    storage: StorageSettings | None = None
+    """Where published records are pinned; None: the CAR file is the storage."""

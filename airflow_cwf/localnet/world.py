@@ -10,7 +10,7 @@ from typing import Final
 
 from airflow_cwf import wiring
 from airflow_cwf.actions.adopt import adopt_unused
-from airflow_cwf.actions.deploy import allow_batch_payment, deploy_batch_payment
+from airflow_cwf.actions.deploy import allow_batch_payment, deploy_contracts
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.localnet.anvil import DEV_ACCOUNTS, LocalChain, start_anvil
 from airflow_cwf.localnet.people import Payroll, RowKind, make_payroll, make_sanctions_files
@@ -88,7 +88,7 @@ async def _furnish(world: LocalWorld) -> None:
 async def _furnish_chain(name: str, world: LocalWorld, runtime: Runtime) -> None:
     payroll = world.payroll
     deployer = wiring.private_key_signer(DEPLOYER.private_key)
-    await deploy_batch_payment(name, deployer=deployer, runtime=runtime)
+    await deploy_contracts(name, deployer=deployer, runtime=runtime)
     cents = payroll.total_cents(chain=name)
     cents += payroll.total_cents(chain=name, kind=RowKind.BLACKLISTED)
     token = world.tokens[name]
@@ -143,5 +143,7 @@ def _environment(home: Path, nodes: dict[str, LocalChain], sanctions: Path) -> d
         "CWF_SIGNER_PASSWORD_FILE": str(password_file),
         "CWF_OFAC": str(sanctions),
         "CWF_OFAC_MIN_ENTRIES": "100",
+        "CWF_ENVIRONMENT": "development",
+        "CWF_ANCHOR_CHAIN": next(iter(nodes)),
         **{f"CWF_RPC_{name.upper()}": node.url for name, node in nodes.items()},
     }

@@ -10,7 +10,7 @@ from airflow_cwf.wiring.environment import (
 )
 from airflow_cwf.wiring.runtime import (
     connect_chain,
-    load_batch_payment,
+    load_contract,
     load_sanctions,
     migrate_journal,
     open_journal,
@@ -21,8 +21,8 @@ from airflow_cwf.wiring.runtime import (
 
 __all__ = [
     "connect_chain",
-    "load_batch_payment",
     "load_chains",
+    "load_contract",
     "load_policy",
     "load_sanctions",
     "migrate_journal",

@@ -8,7 +8,12 @@ from airflow_cwf.core.chains import Chain, parse_chains
 from airflow_cwf.core.errors import ConfigError
 from airflow_cwf.core.policies import Policy, parse_policy
 from airflow_cwf.core.ports import Signer
-from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+from airflow_cwf.core.settings import (
+    SanctionsSettings,
+    Settings,
+    SignerSettings,
+    StorageSettings,
+)
 from airflow_cwf.wiring.runtime import open_signer
 
 
@@ -31,7 +36,9 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
 
     `CWF_HOME` (default `~/.cwf`), `CWF_RPC_<CHAIN>` (URLs, separated by commas), `CWF_SIGNER`
     (keystore file) with `CWF_SIGNER_PASSWORD_FILE`, `CWF_JOURNAL` (SQLAlchemy URL),
-    `CWF_ARTIFACTS`, `CWF_CHAINS_FILE`, `CWF_POLICY_FILE`, `CWF_OFAC` (folder of the two files).
+    `CWF_ARTIFACTS`, `CWF_CHAINS_FILE`, `CWF_POLICY_FILE`, `CWF_OFAC` (folder of the two files),
+    `CWF_ENVIRONMENT` (`production` or `development`), `CWF_ANCHOR_CHAIN`, `CWF_IPFS` (URL of a
+    Kubo node's RPC API).
     """
     home = Path(environ.get("CWF_HOME", "~/.cwf")).expanduser()
     policy_file = environ.get("CWF_POLICY_FILE")
@@ -52,6 +59,9 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         else _keystore_settings(signer, environ.get("CWF_SIGNER_PASSWORD_FILE")),
         sanctions=_sanctions_settings(environ),
         policy=load_policy(policy_file),
+        environment=environ.get("CWF_ENVIRONMENT", "production"),
+        anchor_chain=environ.get("CWF_ANCHOR_CHAIN") or None,
+        storage=_storage_settings(environ),
     )
 
 
@@ -92,6 +102,11 @@ def _keystore_settings(path: str, password_file: str | None) -> SignerSettings:
         message = f"The keystore or its passphrase cannot be read ({error.strerror}): {path}."
         raise ConfigError(message) from error
     return SignerSettings(kind="keystore", secret=password, keystore=keystore)
+
+
+def _storage_settings(environ: Mapping[str, str]) -> StorageSettings | None:
+    url = environ.get("CWF_IPFS")
+    return None if url is None else StorageSettings(url, environ.get("CWF_IPFS_AUTHORIZATION"))
 
 
 def _sanctions_settings(environ: Mapping[str, str]) -> SanctionsSettings | None:

@@ -20,13 +20,17 @@ from airflow_cwf.adapters.screening.ofac import DEFAULT_BASE_URL, OfacFiles, Ofa
 from airflow_cwf.adapters.signers.keystore import open_keystore
 from airflow_cwf.adapters.signers.private_key import PrivateKeySigner
 from airflow_cwf.adapters.storage import UpathArtifacts
+from airflow_cwf.adapters.storage.kubo import KuboStore
 from airflow_cwf.core.chains import Chain
+from airflow_cwf.core.circuits import Circuit
 from airflow_cwf.core.contracts import ContractArtifact, parse_artifact
 from airflow_cwf.core.errors import ConfigError, MissingConnectionError
 from airflow_cwf.core.policies import Policy
-from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, SanctionsSource, Signer
+from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, Prover, SanctionsSource, Signer
 from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+from airflow_cwf.core.storage import ContentStore
+from airflow_cwf.wiring.prover import load_circuits, open_prover
 
 SIGNERS: Final[Mapping[str, Callable[[SignerSettings], Signer]]] = {
     "keystore": lambda s: open_keystore(s.keystore or "", s.secret),
@@ -96,9 +100,38 @@ class WiredRuntime:
         return _sanctions(settings, http=self._http, clock=self.clock)
 
     @cached_property
+    def workflow_anchor(self) -> ContractArtifact:
+        """The contract that keeps the heads of logs."""
+        return load_contract("WorkflowAnchor")
+
+    @property
+    def anchor_chain(self) -> str | None:
+        """Name of the chain on which records are anchored."""
+        return self._settings.anchor_chain
+
+    @cached_property
+    def circuits(self) -> Mapping[str, Circuit]:
+        """The circuits there are keys for, by id."""
+        return load_circuits()
+
+    @cached_property
+    def prover(self) -> Prover:
+        """Makes proofs; nothing is looked at before the first one."""
+        place = Path(self._settings.home) / "prover"
+        return open_prover(place, environment=self._settings.environment)
+
+    @cached_property
+    def storage(self) -> ContentStore | None:
+        """Pins what is published; None: the CAR file is the storage."""
+        settings = self._settings.storage
+        if settings is None:
+            return None
+        return KuboStore(settings.url, http=self._http, authorization=settings.authorization)
+
+    @cached_property
     def batch_payment(self) -> ContractArtifact:
         """The lock on chain."""
-        return load_batch_payment()
+        return load_contract("BatchPayment")
 
     def client(self, chain: str) -> ChainClient:
         """Return the client of a chain by name."""
@@ -128,9 +161,9 @@ def connect_chain(chain: Chain, urls: Sequence[str]) -> ChainClient:
     return EvmClient(urls, chain=chain.caip2, http=http)
 
 
-def load_batch_payment() -> ContractArtifact:
-    """Return the compiled `BatchPayment` that this package ships."""
-    place = files("airflow_cwf").joinpath("data", "contracts", "BatchPayment.json")
+def load_contract(name: str) -> ContractArtifact:
+    """Return a compiled contract that this package ships."""
+    place = files("airflow_cwf").joinpath("data", "contracts", f"{name}.json")
     return parse_artifact(place.read_text(encoding="utf-8"))
 
 

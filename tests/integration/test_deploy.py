@@ -7,7 +7,7 @@ import pytest
 
 from airflow_cwf import wiring
 from airflow_cwf.actions.adopt import adopt_unused
-from airflow_cwf.actions.deploy import allow_batch_payment, deploy_batch_payment, deployment_of
+from airflow_cwf.actions.deploy import allow_batch_payment, deploy_contracts, deployments_of
 from airflow_cwf.actions.lease import OpenLane
 from airflow_cwf.actions.limit_gas import NODE_INTERFACE, limit_batch_gas
 from airflow_cwf.core.batches import BatchItem
@@ -39,16 +39,16 @@ def within(world, act):
     return asyncio.run(stay())
 
 
-def test_deploying_again_finds_the_contract_at_its_one_address(world):
+def test_deploying_again_finds_the_contracts_at_their_addresses(world):
     deployer = wiring.private_key_signer(DEPLOYER.private_key)
 
     async def act(runtime):
-        first = await deployment_of("arbitrum", runtime=runtime)
-        return first, await deploy_batch_payment("arbitrum", deployer=deployer, runtime=runtime)
+        first = await deployments_of("arbitrum", runtime=runtime)
+        return first, await deploy_contracts("arbitrum", deployer=deployer, runtime=runtime)
 
     before, after = within(world, act)
     assert before == after
-    assert after.state == "deployed"
+    assert [found.state for found in after] == ["deployed", "deployed"]
 
 
 def test_a_permit_sets_an_exact_allowance_and_costs_the_payer_no_nonce(world):

@@ -5,6 +5,7 @@ import time
 from sqlalchemy import insert, select
 
 from airflow_cwf.adapters.journal import tables as t
+from airflow_cwf.adapters.journal.anchors import SqlAnchorBook
 from airflow_cwf.adapters.journal.database import Database
 from airflow_cwf.adapters.journal.payments import SqlPaymentBook
 from airflow_cwf.adapters.journal.runs import SqlRunBook
@@ -28,6 +29,7 @@ class SqlJournal:
         self.payments = SqlPaymentBook(self._database)
         self.lanes = SqlLaneBook(self._database)
         self.runs = SqlRunBook(self._database)
+        self.anchors = SqlAnchorBook(self._database)
 
     def open(self) -> None:
         """Check schema and secret.

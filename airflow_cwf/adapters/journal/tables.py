@@ -250,4 +250,19 @@ workflows = Table(
     Column("artifact", Text, nullable=False),
     Column("supersedes", HEX),
     Column("created_at", Float, nullable=False),
+    Column("cid", String(128)),
+    Column("log", String(200)),
+    Column("position", BigInteger),
+    Index("uq_workflows_log_position", "log", "position", unique=True),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("log", String(200), primary_key=True),
+    Column("old_size", BigInteger, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("tx_hash", String(66)),
+    Column("block", BigInteger),
 )

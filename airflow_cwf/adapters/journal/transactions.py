@@ -12,6 +12,7 @@ from airflow_cwf.adapters.journal.leases import SqlLeases, fence
 from airflow_cwf.core.errors import JournalError
 from airflow_cwf.core.journal import (
     Attempt,
+    Inclusion,
     ItemOutcome,
     Lease,
     NewTransaction,
@@ -81,6 +82,17 @@ class SqlLaneBook(SqlLeases):
                 t.transactions.c.sender == sender,
                 t.transactions.c.state.in_(open_states),
             )
+            .order_by(t.transactions.c.nonce, t.transactions.c.id)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+            return [_transaction(connection, row) for row in rows]
+
+    def of_intent(self, chain: str, intent: str) -> list[RecordedTransaction]:
+        """Return all transactions recorded for an intent (a scope or a call's), by nonce."""
+        query = (
+            select(t.transactions)
+            .where(t.transactions.c.chain == chain, t.transactions.c.scope == intent)
             .order_by(t.transactions.c.nonce, t.transactions.c.id)
         )
         with self._database.reading() as connection:
@@ -308,4 +320,7 @@ def _transaction(connection: Connection, row: Row[Any]) -> RecordedTransaction:
             )
             for attempt in attempts
         ),
+        included=None
+        if row.tx_hash is None
+        else Inclusion(row.tx_hash, row.block_number, row.succeeded),
     )
