@@ -60,7 +60,11 @@ def receipts_of(plan: Plan, chain: Chain, runtime: Runtime) -> list[dict[str, ob
 
 def _receipt(item: PlanItem, row: ItemRow, scope: Scope) -> dict[str, object]:
     status = RECEIPT_STATUS[row.state]
-    settled = status is ReceiptStatus.SETTLED
+    reason = None if status is ReceiptStatus.SETTLED else row.reason or OPEN_REASONS.get(row.state)
+    tx_hash, log = row.tx_hash, row.log
+    if (row.revision, row.digest) != (item.revision, item.digest):
+        # The row speaks of a later plan's payment under this key; this plan's never moves.
+        status, reason, tx_hash, log = ReceiptStatus.FAILED, Reason.REPLACED, None, None
     return make_receipt(
         salt=f"0x{row.salt}",
         key=payment_key(scope.payroll_id, item.reference),
@@ -72,9 +76,9 @@ def _receipt(item: PlanItem, row: ItemRow, scope: Scope) -> dict[str, object]:
         payee=f"{scope.chain}:{item.payee}",
         amount=str(item.amount),
         status=status,
-        reason=None if settled else row.reason or OPEN_REASONS.get(row.state),
-        tx_hash=row.tx_hash,
-        log=row.log,
+        reason=reason,
+        tx_hash=tx_hash,
+        log=log,
     )
 
 
