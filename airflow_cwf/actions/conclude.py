@@ -137,10 +137,11 @@ def conclude(agent: Agent, *, context: AgentContext, ending: Ending | None = Non
 
 def _receipts(agent: Agent, context: AgentContext) -> list[dict[str, object]]:
     run = context.runtime.journal.runs.run(context.run)
-    if not agent.pays or run is None or run.plan_digest is None or agent.chain is None:
+    chain = context.runtime.chains.get(agent.chain or "")
+    if not agent.pays or run is None or run.plan_digest is None or chain is None:
         return []
     plan = plan_of_task({"plan_digest": run.plan_digest}, context)
-    return receipts_of(plan, context.runtime.chains[agent.chain], context.runtime)
+    return receipts_of(plan, chain, context.runtime)
 
 
 def _output(
@@ -153,7 +154,8 @@ def _output(
     context: AgentContext,
 ) -> dict[str, object]:
     spent = context.runtime.journal.runs.spent(context.run, agent.agent_name)
-    chain = None if agent.chain is None else context.runtime.chains[agent.chain].caip2
+    known = context.runtime.chains.get(agent.chain or "")
+    chain = None if known is None else known.caip2
     hashes = spent.hashes or ((ending.tx_hash,) if ending.tx_hash else ())
     counts = count(receipts)
     further = dict(ending.further)
