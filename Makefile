@@ -23,7 +23,7 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 demo: setup
 	$(BIN)/cwf demo $(ARGS)
 
-# All tests. Only the quick ones: make test ARGS="-m 'not airflow and not package and not chain'"
+# All tests. Only the quick ones: make test ARGS="tests/unit -m 'not airflow and not chain'"
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
