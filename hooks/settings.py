@@ -7,9 +7,11 @@ from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.policies import Policy, parse_policy
 from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
 from airflow_cwf.hooks.evm import endpoints
+from airflow_cwf.hooks.extras import read_extra
 from airflow_cwf.hooks.journal import JournalHook, home
 from airflow_cwf.hooks.sanctions import SanctionsHook
 from airflow_cwf.hooks.signer import SignerHook, signer_settings
@@ -38,16 +40,13 @@ def read_settings(
     Raises:
         ConfigError: a connection, file or option is wrong.
     """
-    from airflow_cwf.wiring import load_chains
-
     place = home()
-    chains_file = conf.get("cwf", "chains_file", fallback="") or str(place / "chains.json")
     signer, policy = _signer(signer_conn_id)
     return Settings(
         home=str(place),
         artifacts=conf.get("cwf", "artifacts_path", fallback="") or str(place / "artifacts"),
         journal_url=JournalHook(journal_conn_id).get_conn(),
-        chains=load_chains(chains_file),
+        chains=read_chains(),
         endpoints={
             chain: urls for chain in chains if (urls := _endpoints(chain, evm_conn_id)) is not None
         },
@@ -55,6 +54,17 @@ def read_settings(
         sanctions=_sanctions(ofac_http_conn_id),
         policy=policy,
     )
+
+
+def read_chains() -> dict[str, Chain]:
+    """Return the allow-list of chains: the shipped one, extended by `[cwf] chains_file`.
+
+    Raises:
+        ConfigError: the file is no chain table.
+    """
+    from airflow_cwf.wiring import load_chains
+
+    return load_chains(conf.get("cwf", "chains_file", fallback="") or str(home() / "chains.json"))
 
 
 def _endpoints(chain: str, evm_conn_id: str | None) -> tuple[str, ...] | None:
@@ -75,7 +85,7 @@ def _signer(conn_id: str) -> tuple[SignerSettings | None, Policy]:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         return None, policy
-    own = connection.extra_dejson.get("policy")
+    own = read_extra(connection).get("policy")
     if own is not None:
         policy = parse_policy(json.dumps(own), source=f"the connection {conn_id}")
     return signer_settings(connection), policy

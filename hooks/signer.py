@@ -1,13 +1,16 @@
 """SignerHook: a `cwf_signer` connection, as the payer's key."""
 
+import json
 from pathlib import Path
 
 from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_cwf.core.errors import ConfigError, CwfError
 from airflow_cwf.core.ports import Signer
 from airflow_cwf.core.settings import SignerSettings
+from airflow_cwf.hooks.extras import read_extra
 
 
 class SignerHook(BaseHook):
@@ -45,7 +48,7 @@ class SignerHook(BaseHook):
         """Open the key and name its address."""
         try:
             return True, f"The key of {self.get_conn().address} can sign."
-        except CwfError as error:
+        except (CwfError, AirflowNotFoundException) as error:
             return False, str(error)
 
 
@@ -62,18 +65,16 @@ def signer_settings(connection: Connection) -> SignerSettings:
         )
         raise ConfigError(message)
     mask_secret(connection.password)
-    extra = connection.extra_dejson
+    extra = read_extra(connection)
     keystore = extra.get("keystore")
     if isinstance(keystore, dict):
-        import json
-
         keystore = json.dumps(keystore)
     path = extra.get("keystore_path")
     if keystore is None and path:
         try:
-            keystore = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            message = f"The keystore {path} cannot be read ({error.strerror})."
+            keystore = Path(path).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"The keystore {path} cannot be read ({type(error).__name__})."
             raise ConfigError(message) from error
     kind = "private_key" if keystore is None else "keystore"
     return SignerSettings(kind=kind, secret=connection.password, keystore=keystore)

@@ -9,9 +9,10 @@ from airflow.sdk import XComArg
 from airflow_cwf.agents.base import BaseAgent
 from airflow_cwf.agents.registry import check_names
 from airflow_cwf.core.agents import AgentContext
+from airflow_cwf.core.errors import ConfigError
 from airflow_cwf.core.fees import parse_strategy
 from airflow_cwf.core.gas_price import PriceRule, gas_price_from_json, to_json
-from airflow_cwf.operators.base import CwfOperator, run_name
+from airflow_cwf.operators.base import CwfOperator, run_name, told
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,7 +42,7 @@ class ConcurrentAgentOperator(CwfOperator):
         settle_timeout: how long to wait for finality in one try.
     """
 
-    template_fields: Collection[str] = ("agent", "task")
+    template_fields: Collection[str] = ("agent", "task", "team")
 
     def __init__(  # noqa: PLR0913 - the documented settings
         self,
@@ -99,16 +100,16 @@ class ConcurrentAgentOperator(CwfOperator):
             **kwargs,
         )
         if isinstance(agents, XComArg):
-            return cls.partial(**settings).expand(agent=agents)
+            return cls.partial(team=agents, **settings).expand(agent=agents)
         check_names(agents)
         specs = [agent.spec() for agent in agents]
         return cls.partial(team=specs, **settings).expand(agent=specs)
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Run the agent and return a summary without personal data."""
-        agent = BaseAgent.from_spec(self.agent)
-        team = [BaseAgent.from_spec(spec) for spec in self.team or [self.agent]]
-        chains = sorted({member.chain for member in team if member.chain and member.pays})
+        (agent,) = rebuild([self.agent])
+        team = rebuild(self.team or [self.agent])
+        chains = sorted({member.chain for member in team if member.chain})
         run = run_name(context)
         return self.enter(lambda ports: self._run(agent, team, run, ports), chains=chains)
 
@@ -131,6 +132,22 @@ class ConcurrentAgentOperator(CwfOperator):
         report = summarise(evidence)
         self.log.info("%s", report["summary"])
         return report
+
+
+def rebuild(specs: Sequence[Mapping[str, Any]]) -> list[BaseAgent]:
+    """Return the agents of specs, which may come from another task and so be anything.
+
+    Raises:
+        AirflowFailException: a spec names no agent, or they are no team.
+    """
+    with told():
+        try:
+            agents = [BaseAgent.from_spec(spec) for spec in specs]
+            check_names(agents)
+        except (AttributeError, TypeError, ValueError) as error:
+            message = f"The agents of this task cannot be used: {error}."
+            raise ConfigError(message) from error
+    return agents
 
 
 def summarise(evidence: "AgentEvidence") -> dict[str, Any]:

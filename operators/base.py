@@ -1,7 +1,8 @@
 """What all operators share: settings from connections, one stay in the event loop, errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
@@ -75,8 +76,20 @@ def enter(
         async with runtime(read_settings(chains=chains, **connections)) as ports:
             return await act(ports)
 
-    try:
+    with told():
         return asyncio.run(stay())
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Translate errors for Airflow: what no retry mends, Airflow shall not try again.
+
+    Raises:
+        AirflowFailException: an error of class `Retry.NEVER`.
+        CwfError: any other.
+    """
+    try:
+        yield
     except CwfError as error:
         if error.retry is Retry.NEVER:
             raise AirflowFailException(str(error)) from error

@@ -60,10 +60,15 @@ class ApprovePaymentsOperator(ApprovalOperator):
     the plan all the same is refused by the engine. Give it `retries=1` at least: Airflow can lose
     the race between an early answer and the task's exit.
 
+    Nobody's silence approves a payment: the default answer, where there is one, is to reject.
+
     Args:
         plan: the output of LoadPaymentsOperator.
         signer_conn_id, journal_conn_id: as for all operators.
         kwargs: of Airflow's ApprovalOperator: `subject`, `body`, `assigned_users`, ...
+
+    Raises:
+        ValueError: `defaults` is to approve.
     """
 
     template_fields: Collection[str] = (*ApprovalOperator.template_fields, "plan")
@@ -77,6 +82,11 @@ class ApprovePaymentsOperator(ApprovalOperator):
         **kwargs: Any,  # noqa: ANN401 - ApprovalOperator's own
     ) -> None:
         super().__init__(**kwargs)
+        if self.APPROVE in (self.defaults or ()):
+            message = (
+                "`defaults` of ApprovePaymentsOperator can only be 'Reject': silence pays nobody."
+            )
+            raise ValueError(message)
         self.plan = plan
         self.signer_conn_id = signer_conn_id
         self.journal_conn_id = journal_conn_id
@@ -90,14 +100,17 @@ class ApprovePaymentsOperator(ApprovalOperator):
     def _record(self, event: Mapping[str, Any]) -> None:
         from airflow_cwf.actions.approve import record_answer
 
-        digest = self.plan["plan_digest"]
-        if not isinstance(digest, str):
-            message = "ApprovePaymentsOperator needs the output of LoadPaymentsOperator as `plan`."
-            raise InputError(message)
+        plan: object = self.plan  # whatever the template gave
+        digest = plan.get("plan_digest") if isinstance(plan, Mapping) else None
         who = event.get("responded_by_user") or {}
         when = event.get("responded_at")
 
         async def act(ports: "Runtime") -> None:
+            if not isinstance(digest, str):
+                message = (
+                    "ApprovePaymentsOperator needs the output of LoadPaymentsOperator as `plan`."
+                )
+                raise InputError(message)
             record_answer(
                 digest,
                 approved=list(event["chosen_options"]) == [self.APPROVE],

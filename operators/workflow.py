@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cwf.agents.base import BaseAgent
 from airflow_cwf.core.agents import AgentContext
 from airflow_cwf.core.fees import parse_strategy
-from airflow_cwf.operators.agent import ConcurrentAgentOperator
+from airflow_cwf.operators.agent import ConcurrentAgentOperator, rebuild
 from airflow_cwf.operators.base import CwfOperator, run_name
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_cwf.core.runtime import Runtime
 
 RED = frozenset({"failed", "upstream_failed", "removed"})
+Team = tuple[list[Mapping[str, Any]], list[str | None]]
+"""Specs of one task's agents, and the state of each one's task."""
 
 
 class AggregateWorkflowOperator(CwfOperator):
@@ -53,20 +55,30 @@ class AggregateWorkflowOperator(CwfOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Aggregate, store, and return where the metadata lies."""
-        specs, red = _expected(context)
-        agents = [BaseAgent.from_spec(spec) for spec in specs]
+        teams = _teams(context)
+        agents = [agent for specs, _ in teams.values() if specs for agent in rebuild(specs)]
+        unknown = [f"nobody knows which agents `{t}` was to run" for t in teams if not teams[t][0]]
+        if not agents:
+            message = (
+                f"The run has no agents: {'; '.join(unknown) or 'none stands above this task'}."
+            )
+            raise AirflowFailException(message)
+        red = [name for specs, states in teams.values() for name in _red(specs, states)]
         run = run_name(context)
         result = self.enter(lambda ports: self._aggregate(agents, run, ports))
         self.log.info("workflow_id %s: %s", result["workflow_id"], result["artifact"])
-        if result["rejected_by"]:
-            self.log.warning("%s rejected the plan; nothing was signed", result["rejected_by"])
+        who, sent = result["rejected_by"], result["transactions"]
+        if who and not sent and not red:
+            self.log.warning("%s rejected the plan; nothing was signed", who)
             return result
-        missing = result["missing"]
-        if missing or red:
-            what = [f"{name} did not report" for name in missing]
-            what += [f"the task {name} is red" for name in red]
+        what = [f"{name} did not report" for name in result["missing"]]
+        what += [f"the task of {name} is red" for name in red if name not in result["missing"]]
+        what += unknown
+        if who and sent:
+            what.append(f"{who} rejected the plan after {sent} transactions had been sent")
+        if what:
             message = (
-                f"The run is not whole: {'; '.join(what)}. What the others did is stored in "
+                f"The run is not whole: {'; '.join(what)}. What was done stands and is stored in "
                 f"{result['artifact']}. Clear the red tasks to go on; nobody is paid twice."
             )
             raise AirflowFailException(message)
@@ -85,28 +97,46 @@ class AggregateWorkflowOperator(CwfOperator):
             "receipts": list(done.receipts),
             "missing": list(done.missing),
             "rejected_by": done.rejected_by,
+            "transactions": sum(
+                (output.model_extra or {}).get("transactions", 0)
+                for output in done.metadata.agent_outputs
+            ),
         }
 
 
-def _expected(context: "Context") -> tuple[list[Mapping[str, Any]], list[str]]:
-    """Return the specs of the agents above this task, and the ids of their red tasks."""
-    upstream = context["task"].get_flat_relatives(upstream=True)
-    mapped: list[Any] = [
-        task
-        for task in upstream
-        if isinstance(task, MappedOperator) and task.operator_class is ConcurrentAgentOperator
-    ]
-    specs: list[Mapping[str, Any]] = []
-    for task in mapped:
-        agents = task.expand_input.value["agent"]
-        specs += agents.resolve(context) if isinstance(agents, XComArg) else agents
+def _teams(context: "Context") -> dict[str, Team]:
+    """Return the agents of each task above this one, and how their tasks ended."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for task in context["task"].get_flat_relatives(upstream=True):
+        if isinstance(task, ConcurrentAgentOperator):
+            found[task.task_id] = [task.agent]
+        elif isinstance(task, MappedOperator) and issubclass(
+            task.operator_class, ConcurrentAgentOperator
+        ):
+            found[task.task_id] = _specs(task, context)
+    if not found:
+        return {}
     run = context["dag_run"]
-    ids = sorted(task.task_id for task in mapped)
-    if not ids:
-        return specs, []
     states = (
         context["ti"]
-        .get_task_states(dag_id=run.dag_id, task_ids=ids, run_ids=[run.run_id])
+        .get_task_states(dag_id=run.dag_id, task_ids=sorted(found), run_ids=[run.run_id])
         .get(run.run_id, {})
     )
-    return specs, sorted(name for name, state in states.items() if state in RED)
+    # Mapped tasks are called `<task>_<index>`; before they are expanded there is `<task>` only.
+    return {
+        task_id: (
+            specs,
+            [states.get(f"{task_id}_{index}", states.get(task_id)) for index in range(len(specs))],
+        )
+        for task_id, specs in sorted(found.items())
+    }
+
+
+def _specs(task: Any, context: "Context") -> list[Mapping[str, Any]]:  # noqa: ANN401 - mapped
+    """Return the specs that a task is mapped over; none if the task that names them did not."""
+    agents = task.expand_input.value["agent"]
+    return list((agents.resolve(context) or []) if isinstance(agents, XComArg) else agents)
+
+
+def _red(specs: Sequence[Mapping[str, Any]], states: Sequence[str | None]) -> list[str]:
+    return [str(s["name"]) for s, state in zip(specs, states, strict=True) if state in RED]

@@ -60,7 +60,11 @@ def receipts_of(plan: Plan, chain: Chain, runtime: Runtime) -> list[dict[str, ob
 
 def _receipt(item: PlanItem, row: ItemRow, scope: Scope) -> dict[str, object]:
     status = RECEIPT_STATUS[row.state]
-    settled = status is ReceiptStatus.SETTLED
+    reason = None if status is ReceiptStatus.SETTLED else row.reason or OPEN_REASONS.get(row.state)
+    tx_hash, log = row.tx_hash, row.log
+    if (row.revision, row.digest) != (item.revision, item.digest):
+        # The row speaks of a later plan's payment under this key; this plan's never moves.
+        status, reason, tx_hash, log = ReceiptStatus.FAILED, Reason.REPLACED, None, None
     return make_receipt(
         salt=f"0x{row.salt}",
         key=payment_key(scope.payroll_id, item.reference),
@@ -72,9 +76,9 @@ def _receipt(item: PlanItem, row: ItemRow, scope: Scope) -> dict[str, object]:
         payee=f"{scope.chain}:{item.payee}",
         amount=str(item.amount),
         status=status,
-        reason=None if settled else row.reason or OPEN_REASONS.get(row.state),
-        tx_hash=row.tx_hash,
-        log=row.log,
+        reason=reason,
+        tx_hash=tx_hash,
+        log=log,
     )
 
 
@@ -133,10 +137,11 @@ def conclude(agent: Agent, *, context: AgentContext, ending: Ending | None = Non
 
 def _receipts(agent: Agent, context: AgentContext) -> list[dict[str, object]]:
     run = context.runtime.journal.runs.run(context.run)
-    if not agent.pays or run is None or run.plan_digest is None or agent.chain is None:
+    chain = context.runtime.chains.get(agent.chain or "")
+    if not agent.pays or run is None or run.plan_digest is None or chain is None:
         return []
     plan = plan_of_task({"plan_digest": run.plan_digest}, context)
-    return receipts_of(plan, context.runtime.chains[agent.chain], context.runtime)
+    return receipts_of(plan, chain, context.runtime)
 
 
 def _output(
@@ -149,7 +154,8 @@ def _output(
     context: AgentContext,
 ) -> dict[str, object]:
     spent = context.runtime.journal.runs.spent(context.run, agent.agent_name)
-    chain = None if agent.chain is None else context.runtime.chains[agent.chain].caip2
+    known = context.runtime.chains.get(agent.chain or "")
+    chain = None if known is None else known.caip2
     hashes = spent.hashes or ((ending.tx_hash,) if ending.tx_hash else ())
     counts = count(receipts)
     further = dict(ending.further)

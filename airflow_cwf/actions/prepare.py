@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from airflow_cwf.actions.quote import quote
 from airflow_cwf.actions.read_plan import check_approval, plan_of_task
+from airflow_cwf.actions.reconcile import explain_nonces
 from airflow_cwf.actions.screen import load_list
 from airflow_cwf.core.agents import Agent, AgentContext, Task
 from airflow_cwf.core.batches import (
@@ -22,7 +23,12 @@ from airflow_cwf.core.batches import (
 from airflow_cwf.core.chains import Chain, Token
 from airflow_cwf.core.contracts import batch_payment_address
 from airflow_cwf.core.development import DEVELOPMENT_ACCOUNTS, is_embedded
-from airflow_cwf.core.erc20 import decode_uint, encode_allowance, encode_balance_of
+from airflow_cwf.core.erc20 import (
+    decode_uint,
+    encode_allowance,
+    encode_balance_of,
+    encode_transfer_from,
+)
 from airflow_cwf.core.errors import (
     CwfError,
     LaneStoppedError,
@@ -98,14 +104,16 @@ async def _prepare(agent: Agent, task: Task, plan: Plan, context: AgentContext) 
 
 
 def _chain_of(agent: Agent, context: AgentContext) -> str:
-    return context.runtime.chains[agent.chain].caip2 if agent.chain else "no chain"
+    chain = context.runtime.chains.get(agent.chain or "")
+    return agent.chain or "no chain" if chain is None else chain.caip2
 
 
 async def prepare_payments(chain_name: str, task: Task, *, context: AgentContext) -> None:
     """Check everything that paying the plan's items on one chain needs.
 
-    In order: the approval, the node (chain id, genesis, kind of key), the lane, the code of
-    contract and tokens, the bound scopes, treasury, allowance, gas money.
+    In order: the approval, the node (chain id, genesis, kind of key), the lane and its nonces,
+    the code of contract and tokens, the bound scopes, treasury, allowance, whether the token lets
+    the payer pay at all, gas money.
 
     Raises:
         ApprovalError, WrongChainError, LaneStoppedError, SignerError, PreparationError,
@@ -120,16 +128,19 @@ async def prepare_payments(chain_name: str, task: Task, *, context: AgentContext
     client = runtime.client(chain_name)
     await check_node(chain, client, runtime)
     _check_lane(chain, runtime)
+    await explain_nonces(chain, client, runtime)
     await _check_code(chain, client, runtime)
     listed = await load_list(runtime, run=context.run)
-    due: list[PlanItem] = []
+    due: dict[tuple[str, str], list[PlanItem]] = {}
     for scope in plan.scopes_on(chain.caip2):
         await _check_scope(chain, client, scope)
         items = _due(plan.items_of(scope.id), scope, runtime)
-        items = [item for item in items if not listed.lists(item.payee)]
-        await _check_money(chain, client, scope, items)
-        due += items
-    await _check_gas(chain, client, due, context)
+        clean = [item for item in items if not listed.lists(item.payee)]
+        # The parts of a payroll draw on one treasury.
+        due.setdefault((scope.token, scope.contract), []).extend(clean)
+    for (token, contract), items in due.items():
+        await _check_money(chain, client, (token, contract), items, payer=runtime.signer.address)
+    await _check_gas(chain, client, [i for items in due.values() for i in items], context)
 
 
 async def check_node(chain: Chain, client: ChainClient, runtime: Runtime) -> None:
@@ -223,33 +234,42 @@ def _due(items: Sequence[PlanItem], scope: Scope, runtime: Runtime) -> list[Plan
 
 
 async def _check_money(
-    chain: Chain, client: ChainClient, scope: Scope, items: Sequence[PlanItem]
+    chain: Chain,
+    client: ChainClient,
+    source: tuple[str, str],
+    items: Sequence[PlanItem],
+    *,
+    payer: str,
 ) -> None:
+    """Check treasury and allowance for `items`; `source` is their token and contract."""
     need = sum(item.amount for item in items)
     if not need:
         return
-    token = next(token for token in chain.tokens.values() if token.address == scope.token)
-    answers = [
-        decode_uint(await client.call(scope.token, data))
-        for data in (
-            encode_balance_of(scope.payer),
-            encode_allowance(scope.payer, scope.contract),
-        )
-    ]
-    held, allowed = answers
+    address, contract = source
+    token = next(token for token in chain.tokens.values() if token.address == address)
+    questions = [encode_balance_of(payer), encode_allowance(payer, contract)]
+    held, allowed = [decode_uint(await client.call(address, data)) for data in questions]
     if held < need:
         message = (
-            f"The treasury {scope.payer} holds {_text(held, token)}, and {len(items)} payments "
+            f"The treasury {payer} holds {_text(held, token)}, and {len(items)} payments "
             f"need {_text(need, token)}. Nothing was signed. Send it "
             f"{_text(need - held, token)} more."
         )
         raise PreparationError(message, chain=chain.caip2)
     if allowed < need:
         message = (
-            f"BatchPayment ({scope.contract}) may spend {_text(allowed, token)} of the treasury, "
+            f"BatchPayment ({contract}) may spend {_text(allowed, token)} of the treasury, "
             f"and {len(items)} payments need {_text(need, token)}. Nothing was signed. Run "
             f"`cwf contracts allow --chain {chain.name} "
             f"--amount {format_amount(need, decimals=token.decimals)}`."
+        )
+        raise PreparationError(message, chain=chain.caip2)
+    nothing = encode_transfer_from(payer, payer, 0)
+    (answer,) = await client.call_each([(address, nothing)], sender=contract)
+    if isinstance(answer, str):
+        message = (
+            f"{token.symbol} refuses even a transfer of nothing from the treasury {payer} to "
+            f"itself: {answer}. Nothing was signed. No payee is at fault; ask its issuer."
         )
         raise PreparationError(message, chain=chain.caip2)
 

@@ -7,6 +7,7 @@ write down what it did. Absence of a receipt permits nothing but the first.
 
 from airflow_cwf.actions.judge import judge_batch
 from airflow_cwf.actions.lease import OpenLane
+from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.errors import (
     LaneStoppedError,
     RejectedError,
@@ -14,6 +15,8 @@ from airflow_cwf.core.errors import (
     TransportError,
 )
 from airflow_cwf.core.journal import RecordedTransaction
+from airflow_cwf.core.ports import ChainClient
+from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.states import TransactionState
 from airflow_cwf.core.transactions import Block, TransactionReceipt
 
@@ -29,7 +32,7 @@ async def reconcile(lane: OpenLane) -> int:
         TransportError: the node did not answer; nothing was concluded.
         StaleLeaseError: another worker has the lane.
     """
-    await _explain_nonces(lane)
+    await explain_nonces(lane.chain, lane.client, lane.runtime)
     lanes = lane.runtime.journal.lanes
     pending = lanes.unfinal(lane.chain.caip2, lane.lease.sender)
     if not pending:
@@ -69,20 +72,25 @@ async def broadcast(lane: OpenLane, transaction: RecordedTransaction) -> None:
     lane.runtime.journal.lanes.mark_broadcast(attempt.signed.hash)
 
 
-async def _explain_nonces(lane: OpenLane) -> None:
-    """Stop the lane if the account has used a nonce for which no signature is recorded."""
-    chain, sender = lane.chain.caip2, lane.lease.sender
-    used = await lane.client.nonce(sender, "latest")
-    explained = lane.runtime.journal.lanes.next_nonce(chain, sender)
+async def explain_nonces(chain: Chain, client: ChainClient, runtime: Runtime) -> None:
+    """Stop the payer's lane if it has used a nonce for which no signature is recorded.
+
+    Raises:
+        LaneStoppedError: it has; nothing may be signed until a person has looked.
+        TransportError: the node did not answer.
+    """
+    sender = runtime.signer.address
+    used = await client.nonce(sender, "latest")
+    explained = runtime.journal.lanes.next_nonce(chain.caip2, sender)
     if used <= explained:
         return
     reason = (
         f"{sender} has used nonces up to {used - 1}, but the journal explains only those below "
         f"{explained}: something else signs with this key, or the journal is an old copy"
     )
-    lane.runtime.journal.lanes.stop(chain, sender, reason)
+    runtime.journal.lanes.stop(chain.caip2, sender, reason)
     message = f"{reason}. Nothing was signed. The lane stays stopped until a person has looked."
-    raise LaneStoppedError(message, chain=chain)
+    raise LaneStoppedError(message, chain=chain.caip2)
 
 
 async def _advance(

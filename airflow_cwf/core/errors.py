@@ -30,6 +30,9 @@ CwfError                        retry
 ├─ ProverError                  SAME       a proof could not be made; no money depends on it
 └─ VerificationError            NEVER      every malformed or false evidence ends here
 
+Beside their subject stand `FeeCapError` (a PolicyError, core.fees), `StrategyError` (a ConfigError,
+core.fees) and `TransactionFormatError` (adapters.evm.codec).
+
 `Retry` says what a caller may do next; `actions` switch on the class, nobody reads texts.
 Messages are one sentence for a person: what happened, to which item, what is safe, what to do
 next. They never hold a secret, a raw transaction or a URL with a token.

@@ -105,7 +105,10 @@ class Reason(StrEnum):
     NOT_SENT = "not sent"
     UNCLEAR_OUTCOME = "outcome unclear"
     OTHER_PAYMENT = "key already holds another payment"
+    REPLACED = "replaced by a correction"
 
 
-BUSINESS_REASONS: Final = frozenset({Reason.SANCTIONED, Reason.BLACKLISTED, Reason.OVER_CAP})
+BUSINESS_REASONS: Final = frozenset(
+    {Reason.SANCTIONED, Reason.BLACKLISTED, Reason.OVER_CAP, Reason.REPLACED}
+)
 """Reasons that are the payee's or the policy's: reported, but never a technical failure."""

@@ -11,7 +11,7 @@ from airflow_cwf.core.errors import ConfigError
 TEXT = (Path(__file__).parents[3] / "airflow_cwf/data/chains.json").read_text()
 TABLE = json.loads(TEXT)
 CHAINS = parse_chains(TEXT)
-MEMBERS = {"caip2", "native", "block_time_s", "finality_depth", "genesis", "tokens"}
+MEMBERS = {"caip2", "native", "block_time_s", "finality_depth", "genesis", "posting", "tokens"}
 
 
 @pytest.mark.parametrize("name", TABLE)
