@@ -19,6 +19,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "Default: `chains.json` under `home`, if there is one.",
         "default": "",
     },
+    "environment": {
+        "description": "`production` or `development`. Only the latter accepts development keys: "
+        "everybody can forge proofs under them.",
+        "default": "production",
+    },
+    "anchor_chain": {
+        "description": "Name of the chain whose WorkflowAnchor keeps the log of records. Empty: "
+        "records are proved, but not anchored.",
+        "default": "",
+    },
+    "prover_path": {
+        "description": "Folder that `cwf prover install` filled. Default: `prover` under `home`.",
+        "default": "",
+    },
     "policy_file": {
         "description": "JSON of the platform's limits: `max_per_run`, `max_fee_per_gas_gwei`, "
         "`require_approval`. The signer connection's `extra.policy` goes first.",
@@ -42,6 +56,16 @@ CONNECTION_TYPES: list[dict[str, Any]] = [
                 "description": "Name in the chain table, for `Test`",
                 "schema": {"type": ["string", "null"]},
             },
+        },
+    },
+    {
+        "connection-type": "cwf_ipfs",
+        "hook-class-name": "airflow_cwf.hooks.ipfs.IpfsHook",
+        "hook-name": "IPFS (Kubo RPC)",
+        "ui-field-behaviour": {
+            "hidden-fields": ["login", "schema", "extra"],
+            "relabeling": {"host": "RPC API URL", "password": "Authorization header"},
+            "placeholders": {"host": "http://127.0.0.1:5001"},
         },
     },
     {
@@ -80,6 +104,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "CWF",
                 "python-modules": [
                     "airflow_cwf.operators.agent",
+                    "airflow_cwf.operators.anchor",
                     "airflow_cwf.operators.payments",
                     "airflow_cwf.operators.workflow",
                 ],
@@ -90,9 +115,12 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "CWF",
                 "python-modules": [
                     f"airflow_cwf.hooks.{name}"
-                    for name in ("evm", "gas", "journal", "sanctions", "signer")
+                    for name in ("evm", "gas", "ipfs", "journal", "sanctions", "signer")
                 ],
             }
+        ],
+        "triggers": [
+            {"integration-name": "CWF", "python-modules": ["airflow_cwf.triggers.blocks"]}
         ],
         "config": {"cwf": {"description": "Options of airflow-cwf.", "options": options}},
     }

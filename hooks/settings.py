@@ -9,9 +9,15 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.policies import Policy, parse_policy
-from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+from airflow_cwf.core.settings import (
+    SanctionsSettings,
+    Settings,
+    SignerSettings,
+    StorageSettings,
+)
 from airflow_cwf.hooks.evm import endpoints
 from airflow_cwf.hooks.extras import read_extra
+from airflow_cwf.hooks.ipfs import IpfsHook
 from airflow_cwf.hooks.journal import JournalHook, home
 from airflow_cwf.hooks.sanctions import SanctionsHook
 from airflow_cwf.hooks.signer import SignerHook, signer_settings
@@ -24,6 +30,7 @@ def read_settings(
     signer_conn_id: str = SignerHook.default_conn_name,
     journal_conn_id: str = JournalHook.default_conn_name,
     ofac_http_conn_id: str = SanctionsHook.default_conn_name,
+    ipfs_conn_id: str = IpfsHook.default_conn_name,
 ) -> Settings:
     """Return the settings of a task.
 
@@ -36,6 +43,7 @@ def read_settings(
         signer_conn_id: the payer's key.
         journal_conn_id: the journal.
         ofac_http_conn_id: the sanctions list.
+        ipfs_conn_id: the node that pins what is published.
 
     Raises:
         ConfigError: a connection, file or option is wrong.
@@ -53,7 +61,16 @@ def read_settings(
         signer=signer,
         sanctions=_sanctions(ofac_http_conn_id),
         policy=policy,
+        environment=conf.get("cwf", "environment", fallback="production"),
+        anchor_chain=anchor_chain(),
+        storage=_storage(ipfs_conn_id),
+        prover=conf.get("cwf", "prover_path", fallback="") or None,
     )
+
+
+def anchor_chain() -> str | None:
+    """Return `[cwf] anchor_chain`, or None: then records are proved but not anchored."""
+    return conf.get("cwf", "anchor_chain", fallback="") or None
 
 
 def read_chains() -> dict[str, Chain]:
@@ -94,5 +111,12 @@ def _signer(conn_id: str) -> tuple[SignerSettings | None, Policy]:
 def _sanctions(conn_id: str) -> SanctionsSettings | None:
     try:
         return SanctionsHook(conn_id).get_conn()
+    except AirflowNotFoundException:
+        return None
+
+
+def _storage(conn_id: str) -> StorageSettings | None:
+    try:
+        return IpfsHook(conn_id).get_conn()
     except AirflowNotFoundException:
         return None

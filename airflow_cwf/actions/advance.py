@@ -5,9 +5,10 @@ finds its work done goes on. Money has moved before any of this; a failure here 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
+from airflow_cwf.actions.aggregate import anchor_destination
 from airflow_cwf.actions.anchor import Anchoring, anchor
 from airflow_cwf.actions.prove import prove
 from airflow_cwf.actions.publish import publish_record, read_record
@@ -20,6 +21,7 @@ from airflow_cwf.core.evidence.cid import parse_cid
 from airflow_cwf.core.evidence.log import log_leaves, log_path
 from airflow_cwf.core.evidence.outputs import VIEW_FLOATS
 from airflow_cwf.core.evidence.record import is_proved, parse_document, record_of
+from airflow_cwf.core.fees import GasStrategy, parse_strategy
 from airflow_cwf.core.journal import WorkflowRow
 from airflow_cwf.core.runtime import Runtime
 
@@ -68,6 +70,22 @@ async def anchor_waiting(work: Anchoring, runtime: Runtime) -> list[Anchored]:
         runtime.journal.anchors.close_batch(batch, tx_hash=tx_hash, block=block)
         done.append(Anchored(tx_hash, block, batch.size - batch.old_size))
     return done
+
+
+async def anchor_all(
+    runtime: Runtime, *, strategy: GasStrategy | None = None
+) -> list[dict[str, Any]]:
+    """Anchor all that waits for this runtime's own log; return the batches as plain data.
+
+    Returns nothing if no anchor chain is set.
+    """
+    destination = anchor_destination(runtime)
+    if destination is None or runtime.anchor_chain is None:
+        return []
+    work = Anchoring(
+        runtime.anchor_chain, LogId(**destination), strategy or parse_strategy("optimal")
+    )
+    return [asdict(batch) for batch in await anchor_waiting(work, runtime)]
 
 
 def note_anchor(row: BatchRow, runtime: Runtime) -> None:

@@ -65,5 +65,7 @@ class Settings:
     """`production` or `development`: only the latter accepts development keys."""
     anchor_chain: str | None = None
     """Name of the chain whose `WorkflowAnchor` keeps the log; None: records are not anchored."""
+    prover: str | None = None
+    """Folder of the prover's programs and keys; None: `prover` in `home`."""
     storage: StorageSettings | None = None
     """Where published records are pinned; None: the CAR file is the storage."""

@@ -15,6 +15,7 @@ from airflow_cwf.wiring.runtime import (
     migrate_journal,
     open_journal,
     open_signer,
+    pin_probe,
     private_key_signer,
     runtime,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "migrate_journal",
     "open_journal",
     "open_signer",
+    "pin_probe",
     "private_key_signer",
     "read_source",
     "runtime",

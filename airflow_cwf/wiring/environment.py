@@ -38,7 +38,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
     (keystore file) with `CWF_SIGNER_PASSWORD_FILE`, `CWF_JOURNAL` (SQLAlchemy URL),
     `CWF_ARTIFACTS`, `CWF_CHAINS_FILE`, `CWF_POLICY_FILE`, `CWF_OFAC` (folder of the two files),
     `CWF_ENVIRONMENT` (`production` or `development`), `CWF_ANCHOR_CHAIN`, `CWF_IPFS` (URL of a
-    Kubo node's RPC API).
+    Kubo node's RPC API), `CWF_PROVER` (folder of the prover, default `prover` in the home).
     """
     home = Path(environ.get("CWF_HOME", "~/.cwf")).expanduser()
     policy_file = environ.get("CWF_POLICY_FILE")
@@ -62,6 +62,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         environment=environ.get("CWF_ENVIRONMENT", "production"),
         anchor_chain=environ.get("CWF_ANCHOR_CHAIN") or None,
         storage=_storage_settings(environ),
+        prover=environ.get("CWF_PROVER") or None,
     )
 
 

@@ -25,10 +25,17 @@ from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.circuits import Circuit
 from airflow_cwf.core.contracts import ContractArtifact, parse_artifact
 from airflow_cwf.core.errors import ConfigError, MissingConnectionError
+from airflow_cwf.core.evidence.car import record_car
+from airflow_cwf.core.evidence.cid import raw_cid
 from airflow_cwf.core.policies import Policy
 from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, Prover, SanctionsSource, Signer
 from airflow_cwf.core.screening import SanctionsList
-from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+from airflow_cwf.core.settings import (
+    SanctionsSettings,
+    Settings,
+    SignerSettings,
+    StorageSettings,
+)
 from airflow_cwf.core.storage import ContentStore
 from airflow_cwf.wiring.prover import load_circuits, open_prover
 
@@ -117,7 +124,7 @@ class WiredRuntime:
     @cached_property
     def prover(self) -> Prover:
         """Makes proofs; nothing is looked at before the first one."""
-        place = Path(self._settings.home) / "prover"
+        place = self._settings.prover or Path(self._settings.home) / "prover"
         return open_prover(place, environment=self._settings.environment)
 
     @cached_property
@@ -201,6 +208,19 @@ async def load_sanctions(settings: SanctionsSettings) -> SanctionsList:
     """
     async with httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT) as http:
         return await _sanctions(settings, http=http, clock=SystemClock()).load()
+
+
+async def pin_probe(settings: StorageSettings) -> str:
+    """Pin a few bytes on a node, and return their CID.
+
+    Raises:
+        StorageError, ConfigError: the node does not do it.
+    """
+    probe = b"{}"
+    async with httpx.AsyncClient(limits=HTTP_LIMITS, timeout=HTTP_TIMEOUT) as http:
+        store = KuboStore(settings.url, http=http, authorization=settings.authorization)
+        await store.pin(raw_cid(probe), record_car(probe))
+    return str(raw_cid(probe))
 
 
 def private_key_signer(key: str) -> Signer:
