@@ -7,15 +7,17 @@ when they are loaded. A *plan* is what is screened, approved and paid.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_cwf.core.errors import InputError
+from airflow_cwf.core.errors import InputError, VerificationError
 from airflow_cwf.core.evidence.canonical import canonical_bytes
 from airflow_cwf.core.hashes import hmac_sha256, sha3_256
 
 PLAN_FORMAT: Final = "cwf-plan/1"
+HEX_32: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +142,60 @@ def encode_plan(plan: Plan) -> bytes:
 def decode_plan(data: bytes, *, expected_digest: str) -> Plan:
     """Parse a plan file and check that it is the plan asked for.
 
-    Every item's digest is recomputed from what would move, and the plan's digest from the
-    items, so a changed file never pays anything but what was approved.
+    Every scope's id is recomputed from what it stands for, every item's digest from what would
+    move, and the plan's digest from the items, so a changed file never pays anything but what
+    was approved. What no digest covers (an item's place, the digest of a manifest) only the
+    journal knows: it refuses to reserve or record an item at another place.
 
     Raises:
         InputError: the bytes are not a plan, or are another one.
     """
     try:
         plan = _plan_of(json.loads(data))
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        message = f"The plan file is damaged ({error!r}); load the payments again."
-        raise InputError(message) from error
-    chains = {scope.id: scope for scope in plan.scopes}
+        _check_scopes(plan)
+        _check_items(plan)
+        digest = plan_digest(plan.payroll_id, plan.items)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        RecursionError,
+        VerificationError,
+    ) as error:
+        # The class only: some of these errors repeat what they read, and that holds names.
+        message = f"The plan file is damaged ({type(error).__name__}); load the payments again."
+        raise InputError(message) from None
+    if not digest == plan.digest == expected_digest:
+        message = "The plan file is not the plan asked for; load and approve the payments again."
+        raise InputError(message)
+    return plan
+
+
+def _check_scopes(plan: Plan) -> None:
+    if len({scope.id for scope in plan.scopes}) != len(plan.scopes):
+        message = "The plan file names a scope twice; load the payments again."
+        raise InputError(message)
+    for scope in plan.scopes:
+        number = scope_id(
+            payroll_id=plan.payroll_id,
+            caip2=scope.chain,
+            payer=scope.payer,
+            contract=scope.contract,
+            part=scope.part,
+        )
+        if (scope.payroll_id, scope.id) != (plan.payroll_id, number):
+            message = f"The plan file was changed at scope {scope.part}; load the payments again."
+            raise InputError(message)
+
+
+def _check_items(plan: Plan) -> None:
+    if len({item.key for item in plan.items}) != len(plan.items):
+        message = "The plan file names a payment twice; load the payments again."
+        raise InputError(message)
+    scopes = {scope.id: scope for scope in plan.scopes}
     for item in plan.items:
-        scope = chains[item.scope]
+        scope = scopes[item.scope]
         digest = item_digest(
             caip2=scope.chain,
             asset=asset_id(scope.chain, scope.token),
@@ -163,31 +205,74 @@ def decode_plan(data: bytes, *, expected_digest: str) -> Plan:
         if digest != item.digest:
             message = f"The plan file was changed at item {item.index}; load the payments again."
             raise InputError(message)
-    if plan_digest(plan.payroll_id, plan.items) != expected_digest:
-        message = "The plan file is not the plan asked for; load and approve the payments again."
-        raise InputError(message)
-    return plan
 
 
 def _plan_of(document: dict[str, Any]) -> Plan:
     if document["format"] != PLAN_FORMAT:
-        message = f"format {document['format']!r}"
+        message = "another format"
         raise ValueError(message)
-    scopes = tuple(Scope(*row) for row in document["scopes"])
-    items = tuple(
-        PlanItem(
-            key=key,
-            revision=revision,
-            digest=digest,
-            scope=scopes[place].id,
-            index=index,
-            reference=reference,
-            payee=payee,
-            amount=int(amount),
-        )
-        for key, revision, digest, place, index, reference, payee, amount in document["items"]
+    scopes = tuple(_scope_of(row) for row in document["scopes"])
+    items = tuple(_item_of(row, scopes) for row in document["items"])
+    return Plan(_text(document["payroll_id"]), _text(document["digest"]), scopes, items)
+
+
+def _scope_of(row: list[Any]) -> Scope:
+    number, payroll_id, chain, payer, contract, token, part, digest = row
+    return Scope(
+        id=_hash(number),
+        payroll_id=_text(payroll_id),
+        chain=_text(chain),
+        payer=_text(payer),
+        contract=_text(contract),
+        token=_text(token),
+        part=_count(part),
+        digest=_hash(digest),
     )
-    return Plan(document["payroll_id"], document["digest"], scopes, items)
+
+
+def _item_of(row: list[Any], scopes: Sequence[Scope]) -> PlanItem:
+    key, revision, digest, place, index, reference, payee, amount = row
+    return PlanItem(
+        key=_hash(key),
+        revision=_count(revision),
+        digest=_hash(digest),
+        scope=scopes[_count(place)].id,
+        index=_count(index),
+        reference=_text(reference),
+        payee=_text(payee),
+        amount=_amount(amount),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        message = "text belongs here"
+        raise TypeError(message)
+    return value
+
+
+def _hash(value: object) -> str:
+    text = _text(value)
+    if HEX_32.fullmatch(text) is None:  # a key of another length could hide the next item
+        message = "32 bytes of hex belong here"
+        raise ValueError(message)
+    return text
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        message = "a count belongs here"
+        raise TypeError(message)
+    return value
+
+
+def _amount(value: object) -> int:
+    text = _text(value)
+    amount = int(text)
+    if amount <= 0 or str(amount) != text:
+        message = "an amount belongs here"
+        raise ValueError(message)
+    return amount
 
 
 def sums_by_scope(items: Sequence[PlanItem]) -> dict[str, int]:

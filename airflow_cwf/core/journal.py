@@ -193,10 +193,11 @@ class SpentFees:
     """What an agent's transactions cost in one run, and which of them are known by hash."""
 
     fee: int
-    """Wei, exact, of all included transactions, reverted ones too."""
+    """Wei, exact, of all final transactions, reverted ones too."""
     hashes: tuple[str, ...]
     """Of successful final transactions, by nonce."""
     transactions: int
+    """Final ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,13 @@ class PaymentBook(Protocol):
         """
 
     def correct(self, corrected: Sequence[PlanItem], revised: Sequence[PlanItem]) -> None:
-        """Change never-signed items, and add the next revision of failed ones, in one commit."""
+        """Change never-signed items, and add the next revision of failed ones, in one commit.
+
+        What they had reserved is given back: the new payment reserves its own amount.
+
+        Raises:
+            JournalError: one was signed, sent or settled meanwhile; nothing was changed.
+        """
 
     def items(self, scope: str) -> list[ItemRow]:
         """Return the current revision of each of a scope's items, by index."""
@@ -245,11 +252,15 @@ class PaymentBook(Protocol):
             cap: in 10^-6 of the token, or None.
             decimals: of the token.
 
-        Reserving the same send of the same item twice counts once.
+        Reserving the same send of the same item twice counts once; a re-send reserves anew.
+
+        Raises:
+            JournalError: an item is not what the journal holds at its place, or is past
+                reserving (another worker was faster, or the plan was changed).
         """
 
     def refuse(self, items: Sequence[PlanItem], reason: str) -> None:
-        """Mark never-signed items as refused."""
+        """Mark items as refused, except those that are in a transaction or at their end."""
 
 
 class LaneBook(Protocol):
@@ -300,7 +311,9 @@ class LaneBook(Protocol):
 
         Raises:
             StaleLeaseError: the lane belongs to another worker now.
-            JournalError: an item is in a live transaction, or the nonce is taken.
+            LaneStoppedError: the lane was stopped meanwhile.
+            JournalError: an item is in a live transaction, is not the payment that the journal
+                holds at its place, or the nonce is taken.
         """
 
     def unfinal(self, chain: str, sender: str) -> list[RecordedTransaction]:
@@ -324,8 +337,12 @@ class LaneBook(Protocol):
     ) -> None:
         """Store a final receipt and its items' outcomes in one commit; frees failed spends.
 
+        Storing the same receipt again changes nothing.
+
         Raises:
             StaleLeaseError: the lane belongs to another worker now.
+            JournalError: the receipt is of another transaction, or the outcomes are not one for
+                each of its items.
         """
 
 

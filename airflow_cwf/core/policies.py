@@ -1,9 +1,10 @@
 """What the platform allows. A DAG may tighten a policy, never widen it."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from airflow_cwf.core.errors import ConfigError
@@ -11,6 +12,8 @@ from airflow_cwf.core.errors import ConfigError
 BUDGET_UNITS: Final = 10**6
 """Budgets count 10^-6 of a token, whatever its decimals."""
 GWEI: Final = 10**9
+AMOUNT: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
+"""Decimals as people write them: no sign, exponent or separator, and exact in `Decimal`."""
 MEMBERS: Final = frozenset({"max_per_run", "max_fee_per_gas_gwei", "require_approval"})
 
 
@@ -37,7 +40,7 @@ def parse_policy(text: str, *, source: str) -> Policy:
         ConfigError: unknown members (a misspelt limit must not be no limit), bad amounts.
     """
     try:
-        document: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = json.loads(text, object_pairs_hook=_members)
         _check_members(document)
         caps = {
             symbol: _scaled(amount, BUDGET_UNITS)
@@ -45,7 +48,7 @@ def parse_policy(text: str, *, source: str) -> Policy:
         }
         fee = document.get("max_fee_per_gas_gwei")
         fee_cap = None if fee is None else _scaled(fee, GWEI)
-    except (ValueError, TypeError, AttributeError, InvalidOperation) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         message = f"The policy in {source} cannot be read: {error}. Nothing is signed without it."
         raise ConfigError(message) from error
     return Policy(
@@ -65,12 +68,24 @@ def _check_members(document: Mapping[str, Any]) -> None:
         raise TypeError(message)
 
 
+def _members(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a member that stands twice: the second would silently be the limit."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        message = "a member stands twice"
+        raise ValueError(message)
+    return members
+
+
 def _scaled(text: object, factor: int) -> int:
     if not isinstance(text, str):
         message = f"amounts are decimal strings, not {text!r}"
         raise TypeError(message)
-    value = Decimal(text) * factor
-    if not value.is_finite() or value < 0 or value != value.to_integral_value():
+    if AMOUNT.fullmatch(text) is None:
         message = f"{text!r} is not an amount"
+        raise ValueError(message)
+    value = Decimal(text) * factor
+    if value != value.to_integral_value():
+        message = f"{text!r} has more decimals than are counted"
         raise ValueError(message)
     return int(value)

@@ -1,12 +1,10 @@
 """Lanes and their leases in SQL: who may sign, by the database's clock and an epoch."""
 
 from sqlalchemy import Connection, and_, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from airflow_cwf.adapters.journal import tables as t
 from airflow_cwf.adapters.journal.database import Database
 from airflow_cwf.core.errors import (
-    JournalError,
     LaneBusyError,
     LaneStoppedError,
     StaleLeaseError,
@@ -49,21 +47,18 @@ class SqlLeases:
 
     def adopt(self, chain: str, sender: str, *, first_nonce: int) -> None:
         """Open a lane whose account has never signed on the chain."""
-        try:
-            with self._database.writing() as connection:
-                connection.execute(
-                    insert(t.lanes).values(
-                        chain=chain,
-                        sender=sender,
-                        state=LaneState.OPEN,
-                        first_nonce=first_nonce,
-                        epoch=0,
-                        lease_until=0.0,
-                    )
+        message = f"The journal has {sender} on {chain} already; adopting is for new accounts."
+        with self._database.writing(conflict=message) as connection:
+            connection.execute(
+                insert(t.lanes).values(
+                    chain=chain,
+                    sender=sender,
+                    state=LaneState.OPEN,
+                    first_nonce=first_nonce,
+                    epoch=0,
+                    lease_until=0.0,
                 )
-        except IntegrityError as error:
-            message = f"The journal has {sender} on {chain} already; adopting is for new accounts."
-            raise JournalError(message) from error
+            )
 
     def stop(self, chain: str, sender: str, reason: str) -> None:
         """Stop a lane until a person has looked."""
@@ -129,6 +124,21 @@ def fence(connection: Connection, lease: Lease) -> None:
     )  # an update, so that PostgreSQL locks the row until the commit
     if held.rowcount != 1:
         raise_stale(lease)
+
+
+def check_open(connection: Connection, lease: Lease) -> None:
+    """Refuse to sign on a lane that was stopped while this worker held it.
+
+    Raises:
+        LaneStoppedError: says why.
+    """
+    query = select(t.lanes.c.state, t.lanes.c.reason).where(_is(lease.chain, lease.sender))
+    row = connection.execute(query).one()
+    if row.state != LaneState.OPEN:
+        message = (
+            f"The lane of {lease.sender} was stopped ({row.reason or row.state}); nothing was sent."
+        )
+        raise LaneStoppedError(message, chain=lease.chain)
 
 
 def raise_stale(lease: Lease) -> None:

@@ -41,6 +41,35 @@ class SqlJournal:
         query = select(t.journal.c.secret_fingerprint)
         with self._database.reading() as connection:
             known = connection.execute(query).scalar_one_or_none()
+        self._check_secret(known)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; a new journal takes the fingerprint of the secret.
+
+        Both stand in one commit, so a crash leaves neither.
+
+        Raises:
+            JournalError: a newer schema, another secret, or a database that cannot be written.
+        """
+        self._database.make_file()
+        with self._database.writing() as connection:
+            self._database.upgrade(connection)
+            known = connection.execute(select(t.journal.c.secret_fingerprint)).scalar_one_or_none()
+            if known is None:
+                connection.execute(
+                    insert(t.journal).values(
+                        id=1, secret_fingerprint=self._fingerprint(), created_at=time.time()
+                    )
+                )
+            else:
+                self._check_secret(known)
+        self.open()
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.engine.dispose()
+
+    def _check_secret(self, known: str | None) -> None:
         if known != self._fingerprint():
             message = (
                 "The secret in the cwf home is not the one this journal was made with, so no key "
@@ -48,22 +77,6 @@ class SqlJournal:
                 "to this journal."
             )
             raise JournalError(message)
-
-    def migrate(self) -> None:
-        """Bring the schema to this version; a new journal takes the fingerprint of the secret."""
-        self._database.migrate()
-        with self._database.writing() as connection:
-            if connection.execute(select(t.journal.c.id)).one_or_none() is None:
-                connection.execute(
-                    insert(t.journal).values(
-                        secret_fingerprint=self._fingerprint(), created_at=time.time()
-                    )
-                )
-        self.open()
-
-    def close(self) -> None:
-        """Close the database's connections."""
-        self._database.engine.dispose()
 
     def _fingerprint(self) -> str:
         return sha3_256(b"cwf-secret/1\x00" + self.secret).hex()

@@ -1,29 +1,27 @@
 """Transactions, attempts and outcomes in SQL: recorded before anybody sees them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from airflow_cwf.adapters.journal import tables as t
+from airflow_cwf.adapters.journal.contents import insert_items, read_transactions, settle_items
 from airflow_cwf.adapters.journal.database import Database
-from airflow_cwf.adapters.journal.leases import SqlLeases, fence
+from airflow_cwf.adapters.journal.leases import SqlLeases, check_open, fence
 from airflow_cwf.core.errors import JournalError
 from airflow_cwf.core.journal import (
     Attempt,
-    Inclusion,
     ItemOutcome,
     Lease,
     NewTransaction,
     RecordedTransaction,
-    TransactionItem,
 )
-from airflow_cwf.core.states import ITEM_TRANSITIONS, ItemState, TransactionState
-from airflow_cwf.core.transactions import Call, FeeQuote, SignedTransaction, TransactionReceipt
+from airflow_cwf.core.states import TransactionState
+from airflow_cwf.core.transactions import FeeQuote, SignedTransaction, TransactionReceipt
 
-RELEASES = frozenset({ItemState.FAILED, ItemState.RESERVED})
-"""Outcomes at finality that give the spend of this send back."""
+UNFINAL: Final = (TransactionState.RECORDED, TransactionState.INCLUDED)
+"""States of a transaction whose block is not final yet."""
 
 
 class SqlLaneBook(SqlLeases):
@@ -41,22 +39,16 @@ class SqlLaneBook(SqlLeases):
         self, lease: Lease, transaction: NewTransaction, signed: SignedTransaction, fees: FeeQuote
     ) -> RecordedTransaction:
         """Store transaction, attempt and the items' new state in one durable commit."""
-        try:
-            with self._database.writing() as connection:
-                fence(connection, lease)
-                if _next_nonce(connection, lease.chain, lease.sender) != transaction.nonce:
-                    message = f"Nonce {transaction.nonce} is not the lane's next; nothing was sent."
-                    raise JournalError(message)
-                number = _insert_transaction(connection, lease, transaction)
-                _insert_attempt(connection, number, signed, fees)
-                for item in transaction.items:
-                    _move(connection, item.key, item.revision, ItemState.SENT)
-        except IntegrityError as error:
-            message = (
-                "An item of this transaction is in another live transaction, or its nonce is "
-                "taken; nothing was sent."
-            )
-            raise JournalError(message) from error
+        message = (
+            "An item of this transaction is in another live transaction, or its nonce is taken; "
+            "nothing was sent."
+        )
+        with self._database.writing(conflict=message) as connection:
+            fence(connection, lease)
+            check_open(connection, lease)
+            _check_place(connection, lease, transaction)
+            number = _insert_transaction(connection, lease, transaction)
+            _insert_attempt(connection, number, signed, fees)
         return RecordedTransaction(
             id=number,
             chain=lease.chain,
@@ -74,19 +66,17 @@ class SqlLaneBook(SqlLeases):
 
     def unfinal(self, chain: str, sender: str) -> list[RecordedTransaction]:
         """Return the lane's transactions that are neither final nor dead, by nonce."""
-        open_states = (TransactionState.RECORDED, TransactionState.INCLUDED)
         query = (
             select(t.transactions)
             .where(
                 t.transactions.c.chain == chain,
                 t.transactions.c.sender == sender,
-                t.transactions.c.state.in_(open_states),
+                t.transactions.c.state.in_(UNFINAL),
             )
             .order_by(t.transactions.c.nonce, t.transactions.c.id)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-            return [_transaction(connection, row) for row in rows]
+            return read_transactions(connection, connection.execute(query).all())
 
     def of_intent(self, chain: str, intent: str) -> list[RecordedTransaction]:
         """Return all transactions recorded for an intent (a scope or a call's), by nonce."""
@@ -96,8 +86,7 @@ class SqlLaneBook(SqlLeases):
             .order_by(t.transactions.c.nonce, t.transactions.c.id)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-            return [_transaction(connection, row) for row in rows]
+            return read_transactions(connection, connection.execute(query).all())
 
     def mark_broadcast(self, tx_hash: str) -> None:
         """Note that a node has had these bytes."""
@@ -123,11 +112,10 @@ class SqlLaneBook(SqlLeases):
                 "block_hash": receipt.block_hash,
             }
         )
-        open_states = (TransactionState.RECORDED, TransactionState.INCLUDED)
         with self._database.writing() as connection:
             connection.execute(
                 update(t.transactions)
-                .where(t.transactions.c.id == transaction, t.transactions.c.state.in_(open_states))
+                .where(t.transactions.c.id == transaction, t.transactions.c.state.in_(UNFINAL))
                 .values(**values)
             )
 
@@ -141,12 +129,11 @@ class SqlLaneBook(SqlLeases):
         """Store a final receipt and its items' outcomes in one commit; frees failed spends."""
         with self._database.writing() as connection:
             fence(connection, lease)
-            changed = connection.execute(
+            if _is_final(connection, lease, transaction, receipt):
+                return
+            connection.execute(
                 update(t.transactions)
-                .where(
-                    t.transactions.c.id == transaction,
-                    t.transactions.c.state != TransactionState.FINAL,
-                )
+                .where(t.transactions.c.id == transaction)
                 .values(
                     state=TransactionState.FINAL,
                     tx_hash=receipt.hash,
@@ -156,10 +143,54 @@ class SqlLaneBook(SqlLeases):
                     fee=str(receipt.fee),
                 )
             )
-            if changed.rowcount != 1:
-                return  # it is final already
-            for outcome in outcomes:
-                _settle_item(connection, transaction, receipt.hash, outcome)
+            settle_items(connection, transaction, outcomes, tx_hash=receipt.hash)
+
+
+def _check_place(connection: Connection, lease: Lease, transaction: NewTransaction) -> None:
+    """Refuse another nonce than the next, and another scope than one of this lane."""
+    if _next_nonce(connection, lease.chain, lease.sender) != transaction.nonce:
+        message = f"Nonce {transaction.nonce} is not the lane's next; nothing was sent."
+        raise JournalError(message)
+    if transaction.scope is None and not transaction.items:
+        return
+    query = select(t.scopes).where(
+        t.scopes.c.scope == transaction.scope,
+        t.scopes.c.chain == lease.chain,
+        t.scopes.c.payer == lease.sender,
+        t.scopes.c.contract == transaction.call.to,
+    )
+    if connection.execute(query).one_or_none() is None:
+        message = (
+            f"The scope {str(transaction.scope)[:12]}.. is not one that {lease.sender} pays "
+            f"through {transaction.call.to} on {lease.chain}; nothing was sent."
+        )
+        raise JournalError(message)
+
+
+def _is_final(
+    connection: Connection, lease: Lease, transaction: int, receipt: TransactionReceipt
+) -> bool:
+    """Return whether this receipt is stored already; refuse one that is not this transaction's."""
+    query = (
+        select(t.transactions.c.state, t.transactions.c.tx_hash)
+        .join(t.attempts, t.attempts.c.transaction_id == t.transactions.c.id)
+        .where(
+            t.transactions.c.id == transaction,
+            t.transactions.c.chain == lease.chain,
+            t.transactions.c.sender == lease.sender,
+            t.attempts.c.tx_hash == receipt.hash,
+        )
+    )
+    row = connection.execute(query).one_or_none()
+    if row is not None and row.state == TransactionState.FINAL and row.tx_hash == receipt.hash:
+        return True
+    if row is None or row.state not in UNFINAL:
+        message = (
+            f"The receipt of {receipt.hash[:12]}.. is not that of an unfinal transaction "
+            f"{transaction} of this lane; nothing was changed."
+        )
+        raise JournalError(message)
+    return False
 
 
 def _next_nonce(connection: Connection, chain: str, sender: str) -> int:
@@ -170,7 +201,11 @@ def _next_nonce(connection: Connection, chain: str, sender: str) -> int:
     first = select(t.lanes.c.first_nonce).where(
         t.lanes.c.chain == chain, t.lanes.c.sender == sender
     )
-    return int(connection.execute(first).scalar_one())
+    adopted = connection.execute(first).scalar_one_or_none()
+    if adopted is None:
+        message = f"The journal has never seen {sender} on {chain}; adopt the account first."
+        raise JournalError(message)
+    return int(adopted)
 
 
 def _insert_transaction(connection: Connection, lease: Lease, transaction: NewTransaction) -> int:
@@ -196,21 +231,7 @@ def _insert_transaction(connection: Connection, lease: Lease, transaction: NewTr
         message = "The database returned no id for a new transaction."
         raise JournalError(message)
     number = int(key[0])
-    if transaction.items:
-        connection.execute(
-            insert(t.transaction_items),
-            [
-                {
-                    "transaction_id": number,
-                    "key": item.key,
-                    "revision": item.revision,
-                    "position": item.index,
-                    "digest": item.digest,
-                    "live": True,
-                }
-                for item in transaction.items
-            ],
-        )
+    insert_items(connection, number, transaction)
     return number
 
 
@@ -227,100 +248,4 @@ def _insert_attempt(
             quoted_at_block=fees.block,
             broadcast=False,
         )
-    )
-
-
-def _settle_item(
-    connection: Connection, transaction: int, tx_hash: str, outcome: ItemOutcome
-) -> None:
-    back = outcome.state is ItemState.RESERVED
-    _move(
-        connection,
-        outcome.key,
-        outcome.revision,
-        outcome.state,
-        reason=outcome.reason,
-        tx_hash=None if back else tx_hash,
-        log=outcome.log,
-        resends=t.items.c.resends + int(outcome.counts_as_resend),
-    )
-    connection.execute(
-        update(t.transaction_items)
-        .where(
-            t.transaction_items.c.transaction_id == transaction,
-            t.transaction_items.c.key == outcome.key,
-        )
-        .values(live=False, outcome=outcome.state)
-    )
-    if outcome.state in RELEASES:
-        _release(connection, outcome)
-
-
-def _release(connection: Connection, outcome: ItemOutcome) -> None:
-    """Give back the spend of a send that failed at finality; a re-send reserves again."""
-    held = and_(
-        t.reservations.c.key == outcome.key,
-        t.reservations.c.revision == outcome.revision,
-        ~t.reservations.c.released,
-    )
-    for row in connection.execute(select(t.reservations).where(held)).all():
-        connection.execute(
-            update(t.budgets)
-            .where(t.budgets.c.budget == row.budget)
-            .values(used=t.budgets.c.used - row.units)
-        )
-    connection.execute(update(t.reservations).where(held).values(released=True))
-
-
-def _move(connection: Connection, key: str, revision: int, to: ItemState, **values: Any) -> None:  # noqa: ANN401
-    allowed = [state for state, nexts in ITEM_TRANSITIONS.items() if to in nexts]
-    changed = connection.execute(
-        update(t.items)
-        .where(
-            t.items.c.key == key,
-            t.items.c.revision == revision,
-            t.items.c.state.in_(allowed),
-        )
-        .values(state=to, **values)
-    )
-    if changed.rowcount != 1:
-        message = f"Item {key[:12]}.. cannot become {to} from where it stands; nothing was changed."
-        raise JournalError(message)
-
-
-def _transaction(connection: Connection, row: Row[Any]) -> RecordedTransaction:
-    held = t.transaction_items
-    items = connection.execute(
-        select(held).where(held.c.transaction_id == row.id).order_by(held.c.position)
-    )
-    attempts = connection.execute(select(t.attempts).where(t.attempts.c.transaction_id == row.id))
-    return RecordedTransaction(
-        id=row.id,
-        chain=row.chain,
-        sender=row.sender,
-        nonce=row.nonce,
-        kind=row.kind,
-        call=Call(row.recipient, row.data, row.gas_limit, int(row.value)),
-        run=row.run,
-        agent=row.agent,
-        scope=row.scope,
-        state=TransactionState(row.state),
-        items=tuple(
-            TransactionItem(item.key, item.revision, item.position, item.digest) for item in items
-        ),
-        attempts=tuple(
-            Attempt(
-                SignedTransaction(attempt.tx_hash, attempt.raw),
-                FeeQuote(
-                    int(attempt.max_fee_per_gas),
-                    int(attempt.max_priority_fee_per_gas),
-                    attempt.quoted_at_block,
-                ),
-                broadcast=attempt.broadcast,
-            )
-            for attempt in attempts
-        ),
-        included=None
-        if row.tx_hash is None
-        else Inclusion(row.tx_hash, row.block_number, row.succeeded),
     )

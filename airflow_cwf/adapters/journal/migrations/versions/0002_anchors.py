@@ -13,9 +13,7 @@ def upgrade() -> None:
     op.add_column("workflows", sa.Column("cid", sa.String(length=128), nullable=True))
     op.add_column("workflows", sa.Column("log", sa.String(length=200), nullable=True))
     op.add_column("workflows", sa.Column("position", sa.BigInteger(), nullable=True))
-    op.create_index(
-        "uq_workflows_log_position", "workflows", ["log", "position"], unique=True
-    )
+    op.create_index("uq_workflows_log_position", "workflows", ["log", "position"], unique=True)
     op.create_table(
         "batches",
         sa.Column("log", sa.String(length=200), nullable=False),
