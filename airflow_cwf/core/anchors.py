@@ -18,8 +18,11 @@ from airflow_cwf.core.abi import (
     uint_word,
 )
 from airflow_cwf.core.errors import VerificationError
-from airflow_cwf.core.evidence.merkle import EMPTY_ROOT
+from airflow_cwf.core.hashes import sha3_256
 from airflow_cwf.core.transactions import Log
+
+EMPTY_ROOT: Final = sha3_256(b"")
+"""Root of the empty log, RFC 6962's hash of nothing; a constant of the contract."""
 
 APPENDED_TOPIC: Final = event_topic("Appended(address,uint256,bytes32,uint256,bytes32,bytes32)")
 

@@ -11,7 +11,7 @@ CID. The URL and the header may hold a token, so no message repeats either.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -74,7 +74,7 @@ class KuboStore:
         self._base = url.rstrip("/").removesuffix(_API) + _API
         _check_url(self._base)
         self._http = http
-        self._headers = {} if authorization is None else {"authorization": authorization}
+        self._auth = None if authorization is None else _Authorization(authorization)
         self._limits = limits or KuboLimits()
 
     async def pin(self, root: Cid, car: bytes) -> None:
@@ -187,16 +187,30 @@ class KuboStore:
             f"{self._base}/{command}",
             params=dict(options),
             files=files,
-            headers=self._headers,
             timeout=None,  # the whole command is timed instead
         )
+        text = b""
         async with _reported(command), asyncio.timeout(seconds or self._limits.reply_seconds):
-            response = await self._http.send(request, stream=True, follow_redirects=False)
+            response = await self._http.send(
+                request, auth=self._auth, stream=True, follow_redirects=False
+            )
             async with aclosing(response):
                 if response.status_code == httpx.codes.OK:
                     return await _bounded(response, limit)
-                text = await _bounded(response, self._limits.reply_bytes)
+                with suppress(_TooLongError):
+                    text = await _bounded(response, self._limits.reply_bytes)
         raise _refused(command, response.status_code, text)
+
+
+class _Authorization(httpx.Auth):
+    """Sets the header, also where the URL holds a user and a password."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = self._value
+        yield request
 
 
 def _check_url(url: str) -> None:

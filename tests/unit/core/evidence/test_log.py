@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cwf.core.errors import VerificationError
+from airflow_cwf.core.evidence.canonical import leaf_hash
 from airflow_cwf.core.evidence.cid import raw_cid
 from airflow_cwf.core.evidence.log import (
     grow,
@@ -37,6 +38,9 @@ def refuse(check, *args, **kwargs):
 def test_a_leaf_is_the_hash_of_its_canonical_object():
     text = b'{"record":"%s","type":"cwf-log/1"}' % str(RECORDS[0]).encode()
     assert log_leaf(RECORDS[0]) == sha3_256(b"\0" + text)
+    for record in RECORDS:
+        leaf = {"type": "cwf-log/1", "record": str(record)}
+        assert log_leaf(record) == leaf_hash(leaf)
 
 
 def test_the_first_append_grows_out_of_nothing():
