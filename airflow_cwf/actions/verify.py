@@ -1,236 +1,163 @@
-"""Verify a record or a metadata: thirteen numbered checks, one line each.
+"""Verify the evidence of a run: thirteen numbered checks, one line each.
 
 Checks run in order and stop at the first false one; an unknown one does not stop those that need
 nothing from it. A check that was not made is `not checked`, never `held`. Nothing is printed of
-names, addresses, amounts or texts in the document: a metadata is private.
+names, payees, amounts or texts in the document: a metadata is private.
 
-What this version checks: 1, 3, 10 and 13. Evidence is made in state `recorded`, without a proof,
-so 2, 4 to 9, 11 and 12 have nothing to look at and are `not checked`; they do not make the answer
-unknown, because they were not asked of this record. A record that does carry a proof makes them
-`unknown`: this version cannot read proofs and must not seem to have done so (ADR 0004).
+Checks 1 to 8 show a consistent document that anyone could have made. Who made it needs 9 or 12;
+that it is true needs 13. A record in state `recorded` has no proof, signature or anchor: 2, 4 to 9,
+11 and 12 are `not checked` for it, because they were not asked of it (ADR 0004).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Final, cast
 
+from airflow_cwf.actions.verify_anchor import Append, check_anchor
 from airflow_cwf.actions.verify_claims import check_claims
-from airflow_cwf.actions.verify_money import MoneyUnknownError, check_money, names_money
-from airflow_cwf.actions.verify_steps import check_steps
-from airflow_cwf.core.errors import VerificationError
-from airflow_cwf.core.evidence.receipts import ReceiptsFile, parse_receipts_file
-from airflow_cwf.core.evidence.record import (
-    core_digest,
-    core_of,
-    is_metadata,
-    is_proved,
-    outputs_of,
-    parse_document,
+from airflow_cwf.actions.verify_log import check_entry, check_since, find_in_batches
+from airflow_cwf.actions.verify_money import check_money, names_money
+from airflow_cwf.actions.verify_record import check_record, judge, lacks_signature
+from airflow_cwf.actions.verify_report import (
+    CHECKS,
+    Finding,
+    Findings,
+    Line,
+    State,
+    UnknownError,
+    VerificationReport,
+    lines_of,
 )
-from airflow_cwf.core.ports import ChainClient
+from airflow_cwf.actions.verify_subject import Subject, Terms, read_subject
+from airflow_cwf.actions.verify_totals import explain_totals
+from airflow_cwf.core.anchors import Head
+from airflow_cwf.core.errors import VerificationError
+from airflow_cwf.core.evidence.anchor_entry import log_of
+from airflow_cwf.core.evidence.cid import Cid
+from airflow_cwf.core.evidence.receipt_file import verify_receipt
 
-CHECKS: Final[Mapping[int, str]] = {
-    1: "form and canonical bytes",
-    2: "CID and CAR",
-    3: "steps, counts, workflow id",
-    4: "commitments and outputs root",
-    5: "verification key",
-    6: "binding",
-    7: "public signals",
-    8: "proof",
-    9: "signature",
-    10: "outputs and receipts",
-    11: "log",
-    12: "anchor",
-    13: "money on chain",
-}
+__all__ = ["CHECKS", "Line", "State", "Terms", "VerificationReport", "verify"]
 
-_NO_PROOF: Final = "no proof in this record yet"
-_ABSENT: Final[Mapping[int, str]] = {
-    2: "no CID in this record yet",
-    **dict.fromkeys((4, 5, 6, 7, 8), _NO_PROOF),
-    9: "no signature in this record yet",
-    11: "not in a log yet",
-    12: "not anchored yet",
-}
-
-
-class State(StrEnum):
-    """What became of one check."""
-
-    HELD = "held"
-    FALSE = "false"
-    UNKNOWN = "unknown"
-    """It was asked for and cannot be known here: no node, no answer, not final."""
-    NOT_CHECKED = "not checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One check of the report."""
-
-    number: int
-    name: str
-    state: State
-    text: str
-    """What it proved, what differs and where, or why it was not made."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationReport:
-    """All thirteen lines, and which document they speak of."""
-
-    lines: tuple[Line, ...]
-    workflow_id: str | None
-    """None if the document could not be read."""
-    core_digest: str | None
-    proved: bool
-    """Whether the record carries a proof. False: state `recorded`."""
-
-    @property
-    def exit_code(self) -> int:
-        """0: all that was asked for held; 1: something is false; 2: something is unknown."""
-        states = {line.state for line in self.lines}
-        if State.FALSE in states:
-            return 1
-        return 2 if State.UNKNOWN in states else 0
-
-    def to_json(self) -> dict[str, object]:
-        """Return the report as plain data."""
-        lines = [
-            {
-                "number": line.number,
-                "name": line.name,
-                "state": line.state.value,
-                "text": line.text,
-            }
-            for line in self.lines
-        ]
-        return {
-            "workflow_id": self.workflow_id,
-            "core_digest": self.core_digest,
-            "state": None if self.workflow_id is None else "proved" if self.proved else "recorded",
-            "exit_code": self.exit_code,
-            "checks": lines,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    document: Mapping[str, object]
-    outputs: Sequence[Mapping[str, object]] | None
-    """None for a bare record."""
-    files: Sequence[ReceiptsFile]
-
-
-_Findings = dict[int, tuple[State, str]]
-_MISSING: Final = (State.NOT_CHECKED, "")
+_OFFLINE: Final = (State.NOT_CHECKED, "left out (--offline)")
+_PLAIN: Final = Terms()
 
 
 async def verify(
-    target: bytes,
-    *,
-    receipts_files: Sequence[bytes] = (),
-    chains: Mapping[str, ChainClient] | None = None,
-    offline: bool = False,
+    target: bytes, terms: Terms = _PLAIN, *, cid: Cid | None = None
 ) -> VerificationReport:
-    """Make every check that can be made.
+    """Make every check of one record that can be made.
 
     Args:
-        target: bytes of a record or a metadata; hostile until proved otherwise.
-        receipts_files: bytes of `cwf-receipts/1` files of this workflow.
-        chains: CAIP-2 to client, for check 13. Clients are the verifier's own, never taken from
-            the document.
-        offline: leave check 13 out.
+        target: bytes of a record, a metadata, a receipt file or a record's CAR; hostile until
+            proved otherwise.
+        terms: what the verifier brings along and accepts.
+        cid: the CID under which the bytes were asked for.
 
     Returns:
         A report; malformed or false evidence is a line of it, never an exception.
     """
     try:
-        evidence = _read(target, receipts_files)
+        subject = read_subject(target, terms, asked=cid)
     except VerificationError as error:
-        return _report({1: (State.FALSE, str(error))}, None)
-    findings: _Findings = {1: (State.HELD, _what_was_read(evidence))}
-    findings.update(_left_out(evidence.document))
-    for number, check in ((3, _steps), (10, _claims)):
-        findings[number] = _judge(check, evidence)
-        if findings[number][0] is State.FALSE:
-            return _report(findings, evidence)
-    findings[13] = await _money(evidence, chains or {}, offline=offline)
-    return _report(findings, evidence)
+        return unreadable(error)
+    findings = check_record(subject, terms)
+    await _check_surroundings(subject, terms, findings)
+    return VerificationReport(
+        lines=lines_of(findings),
+        records=(subject.name,),
+        proved=subject.proved,
+        unsigned=lacks_signature(subject, terms),
+        notes=explain_totals(subject, terms.natives),
+    )
 
 
-def _judge(
-    check: Callable[[_Evidence], tuple[State, str]], evidence: _Evidence
-) -> tuple[State, str]:
-    try:
-        return check(evidence)
-    except VerificationError as error:
-        return State.FALSE, str(error)
+def unreadable(error: VerificationError) -> VerificationReport:
+    """Return the report on bytes of which no record could be read."""
+    findings: Findings = {error.check: (State.FALSE, str(error))}
+    if error.check != 1:
+        findings[1] = State.NOT_CHECKED, "not reached: other bytes than those named"
+    return VerificationReport(lines=lines_of(findings))
 
 
-def _read(target: bytes, receipts_files: Sequence[bytes]) -> _Evidence:
-    document = parse_document(target)
-    outputs = outputs_of(document) if is_metadata(document) else None
-    return _Evidence(document, outputs, [parse_receipts_file(data) for data in receipts_files])
+async def _check_surroundings(subject: Subject, terms: Terms, findings: Findings) -> None:
+    """Add checks 10 to 13, up to the first false one."""
+    if any(state is State.FALSE for state, _ in findings.values()):
+        return
+    findings[10] = judge(lambda: _claims(subject))
+    if findings[10][0] is State.FALSE:
+        return
+    findings[11] = judge(lambda: _log(subject, terms))
+    if findings[11][0] is State.FALSE:
+        return
+    for number, check in ((12, _anchor), (13, _money)):
+        try:
+            findings[number] = await check(subject, terms)
+        except VerificationError as error:
+            findings[number] = State.FALSE, str(error)
+            return
+        except UnknownError as error:
+            findings[number] = State.UNKNOWN, str(error)
 
 
-def _steps(evidence: _Evidence) -> tuple[State, str]:
-    return State.HELD, check_steps(evidence.document)
+def _claims(subject: Subject) -> Finding:
+    steps = cast("list[Mapping[str, object]]", subject.document["steps"])
+    if subject.receipt is not None:
+        verify_receipt(subject.receipt, steps)
+    if subject.outputs is not None or subject.files:
+        text = check_claims(subject.document, outputs=subject.outputs, files=subject.files)
+        return State.HELD, text
+    if subject.receipt is not None:
+        return State.HELD, f"the receipt stands under step {subject.receipt.step} of the record"
+    return State.NOT_CHECKED, "no outputs or receipts given: a record holds commitments only"
 
 
-def _claims(evidence: _Evidence) -> tuple[State, str]:
-    if evidence.outputs is None and not evidence.files:
-        return State.NOT_CHECKED, "no outputs or receipts given: a record holds commitments only"
-    text = check_claims(evidence.document, outputs=evidence.outputs, files=evidence.files)
+def _log(subject: Subject, terms: Terms) -> Finding:
+    log = log_of(subject.document["anchor_to"])
+    if not subject.proved or log is None:
+        return State.NOT_CHECKED, "not in a log yet" if log else "`anchor_to` is null: in no log"
+    found = find_in_batches(subject.cid, subject.batches)
+    if subject.anchor is not None:
+        growth = subject.anchor.growth
+        text = check_entry(subject.cid, subject.anchor, document=subject.document)
+    elif found is not None:
+        batch, position = found
+        growth = batch.growth
+        text = f"position {position} of {growth.size}, by the batch given; the log only grew"
+        if batch.log != log:
+            raise VerificationError("The batch is of another log than `anchor_to`.", check=11)
+    elif terms.since is not None:
+        raise UnknownError("No anchor is given, so nothing connects the record and --since.")
+    else:
+        return State.NOT_CHECKED, "no anchor given: a metadata or a receipt file has it"
+    if terms.since is not None:
+        since = check_since(growth, since=terms.since, log=log, batches=subject.batches)
+        text = f"{text}; {since}"
     return State.HELD, text
 
 
-async def _money(
-    evidence: _Evidence, chains: Mapping[str, ChainClient], *, offline: bool
-) -> tuple[State, str]:
-    if not evidence.files:
+async def _anchor(subject: Subject, terms: Terms) -> Finding:
+    entry = subject.anchor
+    if entry is None:
+        return State.NOT_CHECKED, "no anchor given" if subject.proved else "not anchored yet"
+    if terms.offline:
+        return _OFFLINE
+    growth = entry.growth
+    append = Append(
+        log=entry.log,
+        tx_hash=entry.tx_hash,
+        old=Head(growth.old_size, growth.old_root),
+        new=Head(growth.size, growth.root),
+        batch=entry.batch.digest,
+        block=entry.block,
+    )
+    return State.HELD, await check_anchor(append, terms.chains)
+
+
+async def _money(subject: Subject, terms: Terms) -> Finding:
+    if not subject.files and subject.receipt is None:
         return State.NOT_CHECKED, "no receipts given (--receipts)"
-    receipts = [item for file in evidence.files for item in file.receipts if names_money(item)]
+    receipts = [receipt for receipt in subject.receipts if names_money(receipt)]
     if not receipts:
         return State.NOT_CHECKED, "the receipts given name no transaction"
-    if offline:
-        return State.NOT_CHECKED, "left out (--offline)"
-    try:
-        return State.HELD, await check_money(receipts, chains)
-    except VerificationError as error:
-        return State.FALSE, str(error)
-    except MoneyUnknownError as error:
-        return State.UNKNOWN, str(error)
-
-
-def _what_was_read(evidence: _Evidence) -> str:
-    kind = "record" if evidence.outputs is None else "metadata"
-    files = f", {len(evidence.files)} receipts file(s)" if evidence.files else ""
-    return f"{kind}{files}: bounded, strict JSON, canonical bytes, known form"
-
-
-def _left_out(document: Mapping[str, object]) -> _Findings:
-    if not is_proved(document):
-        return {number: (State.NOT_CHECKED, why) for number, why in _ABSENT.items()}
-    why = "this version cannot check it; use one that reads proofs"
-    return dict.fromkeys(_ABSENT, (State.UNKNOWN, why))
-
-
-def _report(findings: _Findings, evidence: _Evidence | None) -> VerificationReport:
-    wrong = next((n for n in CHECKS if findings.get(n, _MISSING)[0] is State.FALSE), None)
-    after = _MISSING if wrong is None else (State.NOT_CHECKED, f"check {wrong} is false")
-    lines = tuple(
-        Line(n, name, *(findings[n] if wrong is None or n <= wrong else after))
-        for n, name in CHECKS.items()
-    )
-    if evidence is None:
-        return VerificationReport(lines, None, None, proved=False)
-    document = evidence.document
-    return VerificationReport(
-        lines,
-        workflow_id=cast("str", document["workflow_id"]),
-        core_digest=f"0x{core_digest(core_of(document)).hex()}",
-        proved=is_proved(document),
-    )
+    if terms.offline:
+        return _OFFLINE
+    return State.HELD, await check_money(receipts, terms.chains)

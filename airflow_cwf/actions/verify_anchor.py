@@ -6,6 +6,8 @@ unknown, not false.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 from airflow_cwf.actions.verify_report import UnknownError
 from airflow_cwf.core.anchors import (
@@ -21,6 +23,9 @@ from airflow_cwf.core.evidence.batch_document import LogId
 from airflow_cwf.core.evidence.record import chain_number
 from airflow_cwf.core.ports import ChainClient
 from airflow_cwf.core.transactions import TransactionReceipt
+
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,9 @@ async def check_anchor(append: Append, chains: Mapping[str, ChainClient]) -> str
         raise UnknownError(f"The node for {chain} gave no usable answer.") from error
     event = _event_of(append, transaction)
     _check_head(append, answer)
-    what = f"block {transaction.block_number} ({time}, Unix time) holds this append"
-    return f"{what} of {event.call.new.size - event.call.old.size} record(s), final"
+    added = event.call.new.size - event.call.old.size
+    number = transaction.block_number
+    return f"final block {number} of {_utc(time)} holds this append of {added} record(s)"
 
 
 async def final_transaction(tx_hash: str, *, chain: str, client: ChainClient) -> TransactionReceipt:
@@ -82,6 +88,12 @@ async def final_transaction(tx_hash: str, *, chain: str, client: ChainClient) ->
     if (await client.block(found.block_number)).hash != found.block_hash:
         raise UnknownError(f"{chain}: the transaction's block is not on the canonical chain.")
     return found
+
+
+def _utc(seconds: int) -> str:
+    if seconds > _LAST_SECOND:  # a node may say anything
+        return f"Unix time {seconds}"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _event_of(append: Append, transaction: TransactionReceipt) -> AppendedEvent:

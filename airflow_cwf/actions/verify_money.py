@@ -7,6 +7,7 @@ unknown, not false. A false claim on one chain outweighs an unanswered question 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from airflow_cwf.actions.verify_report import UnknownError
 from airflow_cwf.core.errors import ChainError, VerificationError
 from airflow_cwf.core.evidence.receipts import FAILED, SETTLED, UNRESOLVED, Receipt
 from airflow_cwf.core.evidence.record import chain_number
@@ -17,10 +18,6 @@ from airflow_cwf.core.transactions import Log, TransactionReceipt
 TRANSFER_TOPIC: Final = f"0x{keccak256(b'Transfer(address,address,uint256)').hex()}"
 """https://eips.ethereum.org/EIPS/eip-20"""
 _HASHES_PER_CALL: Final = 200
-
-
-class MoneyUnknownError(Exception):
-    """The chain was asked, or should have been, and the answer is not known. One sentence."""
 
 
 def names_money(receipt: Receipt) -> bool:
@@ -45,7 +42,7 @@ async def check_money(receipts: Sequence[Receipt], chains: Mapping[str, ChainCli
 
     Raises:
         VerificationError: check 13; a chain contradicts a receipt.
-        MoneyUnknownError: nothing contradicts, but not everything could be opened.
+        UnknownError: nothing contradicts, but not everything could be opened.
     """
     _check_claimed_events(receipts)
     by_chain: dict[str | None, list[Receipt]] = {}
@@ -55,10 +52,10 @@ async def check_money(receipts: Sequence[Receipt], chains: Mapping[str, ChainCli
     for chain, group in sorted(by_chain.items(), key=lambda entry: entry[0] or ""):
         try:
             await _check_chain(chain, group, chains)
-        except MoneyUnknownError as error:
+        except UnknownError as error:
             unknown.append(str(error))
     if unknown:
-        raise MoneyUnknownError(unknown[0])
+        raise UnknownError(unknown[0])
     settled = sum(receipt["status"] == SETTLED for receipt in receipts)
     transactions = len({(receipt["chain"], receipt["tx_hash"]) for receipt in receipts})
     return f"{settled} settled items in {transactions} final transactions equal their events"
@@ -84,22 +81,22 @@ async def _check_chain(
     chain: str | None, receipts: Sequence[Receipt], chains: Mapping[str, ChainClient]
 ) -> None:
     if chain is None or not chain.startswith("eip155:"):
-        raise MoneyUnknownError("This version opens transactions of eip155 chains only.")
+        raise UnknownError("This version opens transactions of eip155 chains only.")
     if chain not in chains:
-        raise MoneyUnknownError(f"No node for {chain}; name one: --rpc {chain}=URL.")
+        raise UnknownError(f"No node for {chain}; name one: --rpc {chain}=URL.")
     try:
         opened, absent = await _open(chain, _hashes(receipts), chains[chain])
     except ChainError as error:
-        raise MoneyUnknownError(f"The node for {chain} gave no usable answer.") from error
+        raise UnknownError(f"The node for {chain} gave no usable answer.") from error
     claimed = {(receipt["tx_hash"], receipt["log"]) for receipt in receipts if _is_paid(receipt)}
     for receipt in receipts:
         if (transaction := opened.get(receipt["tx_hash"] or "")) is not None:
             _compare(receipt, transaction, claimed)
     if absent:
         message = f"{chain}: {absent} transaction(s) are not final or not known to this node."
-        raise MoneyUnknownError(message)
+        raise UnknownError(message)
     if any(_is_paid(receipt) and not _is_erc20(receipt) for receipt in receipts):
-        raise MoneyUnknownError(f"{chain}: this version compares ERC-20 transfers only.")
+        raise UnknownError(f"{chain}: this version compares ERC-20 transfers only.")
 
 
 def _hashes(receipts: Sequence[Receipt]) -> list[str]:
@@ -114,7 +111,7 @@ async def _open(
     The final height is read before the receipts: a block that is final once stays so.
     """
     if await client.chain_id() != chain_number(chain):
-        raise MoneyUnknownError(f"The node for {chain} serves another chain.")
+        raise UnknownError(f"The node for {chain} serves another chain.")
     final = (await client.block("finalized")).number
     found: dict[str, TransactionReceipt] = {}
     for start in range(0, len(hashes), _HASHES_PER_CALL):

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_cwf.actions.verify import verify
+from airflow_cwf.actions.verify import Terms, verify
 from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.canonical import canonical_bytes, parse_canonical
 from airflow_cwf.core.evidence.merkle import inclusion_path, tree_root, verify_inclusion
@@ -83,7 +83,7 @@ def test_every_leaf_proves_and_a_flipped_bit_does_not(size, data):
 def test_a_changed_byte_of_metadata_is_false_or_another_core(place, mask):
     data = bytearray(MADE.data)
     data[place] ^= mask
-    result = asyncio.run(verify(bytes(data), receipts_files=MADE.receipts_files, offline=True))
+    result = asyncio.run(verify(bytes(data), Terms(receipts_files=MADE.receipts_files, offline=True)))
     assert result.exit_code == 1 or result.core_digest != MADE.core_digest
 
 
@@ -92,5 +92,5 @@ def test_a_changed_byte_of_metadata_is_false_or_another_core(place, mask):
 def test_a_changed_byte_of_a_receipts_file_is_false(place, mask):
     data = bytearray(MADE.receipts_files[1])
     data[place] ^= mask
-    result = asyncio.run(verify(MADE.data, receipts_files=[bytes(data)], offline=True))
+    result = asyncio.run(verify(MADE.data, Terms(receipts_files=[bytes(data)], offline=True)))
     assert result.exit_code == 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_cwf.actions.verify import CHECKS, State, verify
+from airflow_cwf.actions.verify import CHECKS, State, Terms, verify
 from airflow_cwf.core.evidence.canonical import canonical_bytes
 from airflow_cwf.core.evidence.outputs import VIEW_FLOATS
 from airflow_cwf.core.evidence.record import record_of
@@ -19,7 +19,7 @@ FILES = MADE.receipts_files
 def report(target=MADE.data, **options):
     if not isinstance(target, bytes):
         target = canonical_bytes(target, float_members=VIEW_FLOATS)
-    return asyncio.run(verify(target, **options))
+    return asyncio.run(verify(target, Terms(**options)))
 
 
 def state(result, number):
@@ -92,12 +92,6 @@ def test_receipts_without_transactions_have_no_money_to_check():
     assert state(result, 13) is State.NOT_CHECKED
     assert "no transaction" in result.lines[12].text
 
-
-def test_a_record_with_a_proof_is_unknown_to_this_version():
-    result = report(changed(lambda document: document.update(zk_proof="0x12")))
-    assert {state(result, number) for number in (2, 4, 5, 6, 7, 8, 9, 11, 12)} == {State.UNKNOWN}
-    assert result.exit_code == 2
-    assert result.proved
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 10**6, b"\xff", b'{"a":1,"a":1}', b"null"])

@@ -5,7 +5,7 @@ import copy
 
 import pytest
 
-from airflow_cwf.actions.verify import State, verify
+from airflow_cwf.actions.verify import State, Terms, verify
 from airflow_cwf.core.evidence.canonical import canonical_bytes
 from airflow_cwf.core.evidence.merkle import EMPTY_ROOT
 from airflow_cwf.core.evidence.outputs import VIEW_FLOATS
@@ -21,7 +21,7 @@ FILES = MADE.receipts_files
 def report(target=MADE.data, **options):
     if not isinstance(target, bytes):
         target = canonical_bytes(target, float_members=VIEW_FLOATS)
-    return asyncio.run(verify(target, **options))
+    return asyncio.run(verify(target, Terms(**options)))
 
 
 def false_line(result):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_cwf.actions.verify import State, verify
+from airflow_cwf.actions.verify import State, Terms, verify
 from airflow_cwf.core.evidence.metadata import AgentEvidence
 from tests.fakes.evidence import (
     ETHEREUM,
@@ -23,7 +23,7 @@ MADE = metadata()
 
 
 def money(clients, made=MADE):
-    result = asyncio.run(verify(made.data, receipts_files=made.receipts_files, chains=clients))
+    result = asyncio.run(verify(made.data, Terms(receipts_files=made.receipts_files, chains=clients)))
     line = result.lines[12]
     expected = {State.HELD: 0, State.FALSE: 1, State.UNKNOWN: 2}
     assert result.exit_code == expected[line.state]
