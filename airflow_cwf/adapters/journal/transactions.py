@@ -151,8 +151,8 @@ def _check_place(connection: Connection, lease: Lease, transaction: NewTransacti
     if _next_nonce(connection, lease.chain, lease.sender) != transaction.nonce:
         message = f"Nonce {transaction.nonce} is not the lane's next; nothing was sent."
         raise JournalError(message)
-    if transaction.scope is None and not transaction.items:
-        return
+    if transaction.kind != "batch" and not transaction.items:
+        return  # a call's scope is the name of its intent
     query = select(t.scopes).where(
         t.scopes.c.scope == transaction.scope,
         t.scopes.c.chain == lease.chain,

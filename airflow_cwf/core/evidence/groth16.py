@@ -10,6 +10,7 @@ The pairing is py_ecc's; it is imported where it is used, so that importing this
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from airflow_cwf.core.errors import VerificationError
@@ -101,6 +102,7 @@ def verify(key: VerificationKey, proof: Proof, signals: Sequence[int]) -> None:
         raise VerificationError(message, check=PROOF_CHECK)
 
 
+@lru_cache(maxsize=16)
 def check_key(key: VerificationKey) -> None:
     """Check a verification key by itself: points, subgroup, gamma != delta.
 
