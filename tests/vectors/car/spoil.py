@@ -3,6 +3,7 @@
 `checkN_NAME.car` must fail at check N. Read as a record's CAR unless NAME begins with `batch`.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -24,6 +25,22 @@ def flipped(data: bytes, place: int) -> bytes:
 
 
 ROOT_CID = RECORD[ROOT : ROOT + 36]
+ROOT_OF_BATCH = BATCH[ROOT : ROOT + 36]
+_LINK = BATCH.index(b"\x0a\x24\x01\x55") + 2  # the CID of the directory's first link
+
+
+def linked(cid: bytes) -> bytes:
+    """Return the batch with its first link leading to `cid`, under the root as it was."""
+    return BATCH[:_LINK] + cid + BATCH[_LINK + 36 :]
+
+
+def named_anew(data: bytes) -> bytes:
+    """Return the batch with the root that its directory really has."""
+    size = int.from_bytes(data[HEADER : HEADER + 1]) & 0x7F | data[HEADER + 1] << 7
+    directory = data[BODY : HEADER + 2 + size]
+    return data.replace(ROOT_OF_BATCH, ROOT_OF_BATCH[:4] + sha256(directory).digest())
+
+
 SPOILT = {
     # Framing of a record's CAR
     "check1_empty": b"",
@@ -63,6 +80,9 @@ SPOILT = {
     "check1_batch_file_twice": BATCH + BATCH[-LAST_FILE:],
     "check1_batch_of_a_record": RECORD,
     "check1_batch_trailing_byte": BATCH + b"\0",
+    "check1_batch_directory_in_a_directory": named_anew(linked(b"\x01\x70\x12\x20" + bytes(32))),
+    "check1_batch_link_to_nothing": named_anew(linked(b"\x01\x55\x12\x20" + bytes(32))),
+    "check2_batch_cyclic": linked(ROOT_OF_BATCH),
     "check2_batch_other_directory": flipped(BATCH, BATCH.index(b"batch.json")),
     "check2_batch_other_file": flipped(BATCH, len(BATCH) - 1),
 }
