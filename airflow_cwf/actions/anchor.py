@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_cwf.actions.lease import OpenLane, leased_lane
+from airflow_cwf.actions.limit_gas import posting_gas
 from airflow_cwf.actions.publish import publish_batch
 from airflow_cwf.actions.quote import quote
 from airflow_cwf.actions.reconcile import reconcile
@@ -103,11 +104,12 @@ async def _step(
     if any(t.state in {TransactionState.RECORDED, TransactionState.INCLUDED} for t in sent):
         return None
     data = encode_append(_append_call(batch, root_block))
+    gas = append_gas_limit(calldata=data, posting_gas=await posting_gas(lane, data))
     await _require_head(lane, batch)
     fees = await quote(lane.client, work.strategy, cap=lane.runtime.policy.max_fee_per_gas)
     await send_call(
         lane,
-        Call(lane.contract, data, append_gas_limit(calldata=data)),
+        Call(lane.contract, data, gas),
         intent=_intent(batch),
         fees=fees,
         run=ANCHOR_RUN,

@@ -21,7 +21,7 @@ async def limit_batch_gas(lane: OpenLane, items: tuple[BatchItem, ...], data: by
     Raises:
         PreparationError: no transaction may have that much gas; nothing was signed.
     """
-    posting = await _posting_gas(lane, data) if lane.chain.posting == "arbitrum" else 0
+    posting = await posting_gas(lane, data)
     try:
         return gas_limit(items, calldata=data, posting_gas=posting)
     except ValueError as error:
@@ -29,8 +29,10 @@ async def limit_batch_gas(lane: OpenLane, items: tuple[BatchItem, ...], data: by
         raise PreparationError(message, chain=lane.chain.caip2) from error
 
 
-async def _posting_gas(lane: OpenLane, data: bytes) -> int:
-    """Return what Arbitrum takes out of the gas limit for posting `data`; 0 on a plain node."""
+async def posting_gas(lane: OpenLane, data: bytes) -> int:
+    """Return what the lane's rollup takes out of a gas limit for posting `data`; 0 elsewhere."""
+    if lane.chain.posting != "arbitrum":
+        return 0
     head = address_word(lane.contract) + uint_word(0) + uint_word(3 * WORD)
     try:
         answer = await lane.client.call(
