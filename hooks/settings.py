@@ -7,9 +7,9 @@ from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.policies import Policy, parse_policy
 from airflow_cwf.core.settings import SanctionsSettings, Settings, SignerSettings
+from airflow_cwf.hooks.chains import read_chains
 from airflow_cwf.hooks.evm import endpoints
 from airflow_cwf.hooks.extras import read_extra
 from airflow_cwf.hooks.journal import JournalHook, home
@@ -54,17 +54,6 @@ def read_settings(
         sanctions=_sanctions(ofac_http_conn_id),
         policy=policy,
     )
-
-
-def read_chains() -> dict[str, Chain]:
-    """Return the allow-list of chains: the shipped one, extended by `[cwf] chains_file`.
-
-    Raises:
-        ConfigError: the file is no chain table.
-    """
-    from airflow_cwf.wiring import load_chains
-
-    return load_chains(conf.get("cwf", "chains_file", fallback="") or str(home() / "chains.json"))
 
 
 def _endpoints(chain: str, evm_conn_id: str | None) -> tuple[str, ...] | None:
