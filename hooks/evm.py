@@ -89,7 +89,7 @@ def _further(connection: Connection) -> list[str]:
 
 async def _greet(name: str, urls: tuple[str, ...]) -> str:
     from airflow_cwf.core.settings import Settings
-    from airflow_cwf.hooks.settings import read_chains
+    from airflow_cwf.hooks.chains import read_chains
     from airflow_cwf.wiring import runtime
 
     chains = read_chains()

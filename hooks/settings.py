@@ -7,7 +7,6 @@ from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.policies import Policy, parse_policy
 from airflow_cwf.core.settings import (
     SanctionsSettings,
@@ -15,6 +14,7 @@ from airflow_cwf.core.settings import (
     SignerSettings,
     StorageSettings,
 )
+from airflow_cwf.hooks.chains import anchor_chain, read_chains
 from airflow_cwf.hooks.evm import endpoints
 from airflow_cwf.hooks.extras import read_extra
 from airflow_cwf.hooks.ipfs import IpfsHook
@@ -66,22 +66,6 @@ def read_settings(
         storage=_storage(ipfs_conn_id),
         prover=conf.get("cwf", "prover_path", fallback="") or None,
     )
-
-
-def anchor_chain() -> str | None:
-    """Return `[cwf] anchor_chain`, or None: then records are proved but not anchored."""
-    return conf.get("cwf", "anchor_chain", fallback="") or None
-
-
-def read_chains() -> dict[str, Chain]:
-    """Return the allow-list of chains: the shipped one, extended by `[cwf] chains_file`.
-
-    Raises:
-        ConfigError: the file is no chain table.
-    """
-    from airflow_cwf.wiring import load_chains
-
-    return load_chains(conf.get("cwf", "chains_file", fallback="") or str(home() / "chains.json"))
 
 
 def _endpoints(chain: str, evm_conn_id: str | None) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ from airflow.sdk import Asset
 
 from airflow_cwf.core.errors import ConfigError
 from airflow_cwf.core.fees import parse_strategy
-from airflow_cwf.hooks.settings import anchor_chain
+from airflow_cwf.hooks.chains import anchor_chain
 from airflow_cwf.operators.base import CwfOperator
 from airflow_cwf.triggers.blocks import CURSOR
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cwf.core.errors import CwfError, Retry
+from airflow_cwf.core.errors import CwfError, PreparationError, Retry
 from airflow_cwf.hooks.journal import JournalHook
 from airflow_cwf.hooks.sanctions import SanctionsHook
 from airflow_cwf.hooks.signer import SignerHook
@@ -91,9 +91,23 @@ def told() -> Iterator[None]:
     try:
         yield
     except CwfError as error:
-        if error.retry is Retry.NEVER:
+        if error.retry is Retry.NEVER and not _is_passing(error):
             raise AirflowFailException(str(error)) from error
         raise
+
+
+def _is_passing(error: CwfError) -> bool:
+    """Return whether an agent only waits for another one, whose trouble may pass.
+
+    A node that does not answer for a minute must not fail the siblings for good: the try after
+    would pay on that chain alone.
+    """
+    cause = error.__cause__
+    return (
+        isinstance(error, PreparationError)
+        and isinstance(cause, CwfError)
+        and cause.retry is not Retry.NEVER
+    )
 
 
 def run_name(context: "Context") -> str:

@@ -13,7 +13,7 @@ from airflow_cwf.agents.base import BaseAgent
 from airflow_cwf.core.agents import AgentContext
 from airflow_cwf.core.errors import JournalError
 from airflow_cwf.core.fees import parse_strategy
-from airflow_cwf.hooks.settings import anchor_chain
+from airflow_cwf.hooks.chains import anchor_chain
 from airflow_cwf.operators.agent import ConcurrentAgentOperator, rebuild
 from airflow_cwf.operators.anchor import (
     next_multiple,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from airflow_cwf.cli.failure import explained
+from airflow_cwf.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from airflow_cwf.localnet.airflow import LocalAirflow
@@ -47,11 +48,13 @@ def demo(
 
     place = folder or Path(".demo") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     place = place.resolve()
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with explained():
+        _make(place)
         try:
             with LocalProcesses(place / "logs") as processes:
-                succeeded = _run(processes, place, employees=employees, ui=ui, json_file=json_file)
+                succeeded = _run(
+                    processes, place, employees=employees, keep=keep, ui=ui, json_file=json_file
+                )
                 if keep:
                     console.print("Everything stays up. Ctrl-C ends it.")
                     _wait(processes)
@@ -62,30 +65,39 @@ def demo(
         raise typer.Exit(1)
 
 
+def _make(place: Path) -> None:
+    """Make the demo's folder; a journal of other chains in it would stop every lane."""
+    if place.exists() and any(place.iterdir()):
+        message = f"{place} is not empty. Name another folder, or leave --folder out."
+        raise ConfigError(message)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def _run(
     processes: "LocalProcesses",
     place: Path,
     *,
     employees: int,
+    keep: bool,
     ui: bool,
     json_file: Path | None,
 ) -> bool:
     """Run the whole demo; return whether everything is as it should be."""
-    from airflow_cwf.cli.demo_report import build_report, print_report
+    from airflow_cwf.cli.demo_report import build_report
+    from airflow_cwf.cli.demo_tables import print_report
     from airflow_cwf.localnet.payday import start_airflow
     from airflow_cwf.localnet.world import build_world
 
     began = time.monotonic()
-    console.print(f"Three local chains, USDC, the contract, {employees} people: starting ...")
+    console.print(
+        f"Three local chains with USDC and the contract, and a file of {employees:,} people:"
+    )
     world = build_world(processes, folder=place, employees=employees)
-    console.print(f"  ready after {time.monotonic() - began:.0f} s; starting Airflow ...")
+    console.print(f"  ready after {time.monotonic() - began:.0f} s. Airflow:")
     airflow = start_airflow(world, processes, home=place / "airflow")
-    console.print(f"  ready after {time.monotonic() - began:.0f} s")
+    console.print(f"  ready after {time.monotonic() - began:.0f} s. Paying; the demo approves it.")
     if ui:
-        console.print(
-            f"  Airflow: {airflow.url}  user {airflow.username}  password {airflow.password}",
-            soft_wrap=True,
-        )
+        console.print(f"  {_ui_line(airflow, keep=True)}", soft_wrap=True)
     day = _pay(world, airflow)
     verification = _verify(world, day)
     report = build_report(world, day, verification)
@@ -94,21 +106,26 @@ def _run(
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2), encoding="utf-8")
     print_report(console, report)
+    if ui:
+        console.print(_ui_line(airflow, keep=keep), soft_wrap=True)
     return bool(report["ok"])
 
 
 def _pay(world: "LocalWorld", airflow: "LocalAirflow") -> "Payday":
-    from airflow_cwf.cli.demo_report import progress_table
+    from airflow_cwf.cli.demo_tables import progress_table
     from airflow_cwf.localnet.payday import pay
+    from airflow_cwf.wiring import settings_from_environment
 
     payroll_id = f"{datetime.now(UTC):%Y-%m}-demo"
+    chains = settings_from_environment(world.environment).chains
+    natives = {name: chains[name].native for name in world.chains}
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4) as live:
             return pay(
                 world,
                 airflow,
                 payroll_id=payroll_id,
-                on_progress=lambda seen: live.update(progress_table(seen)),
+                on_progress=lambda seen: live.update(progress_table(seen, natives)),
             )
     last = ""
 
@@ -144,6 +161,15 @@ def _verify(world: "LocalWorld", day: "Payday") -> dict[str, Any]:
         return {"exit_code": done.returncode, "command": command[2:], **json.loads(done.stdout)}
     except ValueError:
         return {"exit_code": 2, "checks": [], "error": done.stderr[-500:]}
+
+
+def _ui_line(airflow: "LocalAirflow", *, keep: bool) -> str:
+    if not keep:
+        return "To look at the run in Airflow's own pages: cwf demo --keep"
+    return (
+        f"Airflow's own pages: {airflow.url}/dags/cross_chain_payroll  "
+        f"user {airflow.username}  password {airflow.password}"
+    )
 
 
 def _wait(processes: "LocalProcesses") -> None:

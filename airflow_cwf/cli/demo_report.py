@@ -1,47 +1,18 @@
-"""What `cwf demo` shows: progress while it runs, and at the end what became of whom."""
+"""What `cwf demo` found out: what became of whom, by journal, evidence and balances on chain."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-from rich.console import Console, Group
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from airflow_cwf.core.contracts import batch_payment_address
-from airflow_cwf.core.money import format_amount
 from airflow_cwf.core.schemas import WorkflowMetadata
 from airflow_cwf.localnet.people import RowKind
 from airflow_cwf.localnet.world import PAYER, UNITS_PER_CENT, LocalWorld
+from airflow_cwf.wiring import load_contract, settings_from_environment
 
 if TYPE_CHECKING:
-    from airflow_cwf.localnet.payday import Payday, Progress
-
-USDC_DECIMALS: Final = 6
-NATIVE_DECIMALS: Final = 18
-STATE_STYLES: Final = {"success": "green", "failed": "red", "running": "yellow"}
-CHECK_STYLES: Final = {"held": "green", "false": "red", "unknown": "yellow", "not checked": "dim"}
-
-
-def progress_table(seen: "Progress") -> Group:
-    """Return tasks and chains as they stand, for a live display."""
-    tasks = Text()
-    for task in sorted(seen.tasks, key=lambda t: (t.task_id, t.map_index)):
-        name = task.rendered_map_index or task.task_id
-        tasks.append(f" {name} ", style=STATE_STYLES.get(task.state or "", "dim"))
-    table = Table("chain", "payments", "settled", "in flight", "refused", "transactions", "fee")
-    for name, chain in seen.chains.items():
-        table.add_row(
-            name,
-            str(chain.items),
-            str(chain.settled),
-            str(chain.sent),
-            str(chain.refused),
-            str(chain.transactions),
-            _coins(chain.fee_wei),
-        )
-    return Group(tasks, table)
+    from airflow_cwf.localnet.payday import Payday
 
 
 def build_report(
@@ -60,7 +31,7 @@ def build_report(
         "summary": day.loaded.get("summary"),
         "agents": []
         if metadata is None
-        else [_agent(o.model_dump()) for o in metadata.agent_outputs],
+        else [_agent(o.model_dump(), world) for o in metadata.agent_outputs],
         "bad_rows": _bad_rows(world, day),
         "balances": balances,
         "verify": dict(verification),
@@ -71,6 +42,7 @@ def build_report(
             "rejected_rows": day.loaded.get("report"),
             "metadata": artifact,
             "receipts": day.result.get("receipts", []),
+            "report": str(world.home.parent / "report.json"),
             "journal": str(world.home / "journal.db"),
             "airflow_home": str(world.home.parent / "airflow"),
             "logs": str(world.home.parent / "logs"),
@@ -84,7 +56,8 @@ def check_balances(world: LocalWorld) -> dict[str, Any]:
     Reads `balanceOf` by plain JSON-RPC: none of the engine's code has a part in it.
     """
     payroll = world.payroll
-    held, wrong, paid = 0, [], 0
+    held, paid, paid_people = 0, 0, 0
+    wrong: list[dict[str, Any]] = []
     for name, token in world.tokens.items():
         people = [ref for ref in payroll.kinds if payroll.chains[ref] == name]
         balances = token.balances_of([payroll.addresses[ref] for ref in people])
@@ -94,41 +67,27 @@ def check_balances(world: LocalWorld) -> dict[str, Any]:
             found = balances[payroll.addresses[reference]]
             held += found == owed
             paid += found
+            paid_people += good and found == owed
             if found != owed:
                 wrong.append({"reference": reference, "owed": owed, "found": found})
-    return {"people": len(payroll.kinds), "exact": held, "wrong": wrong, "paid_units": paid}
+    return {
+        "people": len(payroll.kinds),
+        "exact": held,
+        "wrong": wrong,
+        "paid_units": paid,
+        "payable_people": len(payroll.references(RowKind.GOOD)),
+        "paid_people": paid_people,
+        "overpaid_people": sum(row["found"] > row["owed"] for row in wrong),
+    }
 
 
-def print_report(console: Console, report: Mapping[str, Any]) -> None:
-    """Print the tables, the verdict, and where everything lies."""
-    console.print()
-    console.print(_agents_table(report["agents"]))
-    console.print(_bad_rows_table(report["bad_rows"]))
-    balances = report["balances"]
-    paid = format_amount(balances["paid_units"], decimals=USDC_DECIMALS)
-    style = "red" if balances["wrong"] else "green"
-    console.print(
-        f"[{style}]{balances['exact']} of {balances['people']} people hold on chain exactly what "
-        f"they are owed[/], {paid} USDC in all."
-    )
-    for check in report["verify"]["checks"]:
-        state = Text(f"{check['state']:<12}", style=CHECK_STYLES[check["state"]])
-        line = Text.assemble(
-            f"{check['number']:>2}  ", state, f"{check['name']:<29}{check['text']}"
-        )
-        console.print(line, soft_wrap=True)
-    console.print(f"cwf verify: exit {report['verify']['exit_code']}; the record is not proved yet")
-    console.print(f"workflow_id {report['workflow_id']}", soft_wrap=True)
-    console.print(f"DAG run {report['run_id']}: {report['state']}, {report['seconds']} s in all")
-    for name, place in report["paths"].items():
-        shown = place if isinstance(place, str) else ", ".join(place or [])
-        console.print(f"  {name:<14}{shown}", soft_wrap=True)
-
-
-def _agent(output: Mapping[str, Any]) -> dict[str, Any]:
+def _agent(output: Mapping[str, Any], world: LocalWorld) -> dict[str, Any]:
     counts = output.get("counts") or {}
+    chains = settings_from_environment(world.environment).chains.values()
+    natives = {chain.caip2: chain.native for chain in chains}
     return {
         "agent_name": output["agent_name"],
+        "native": natives.get(output.get("chain") or ""),
         "items": counts.get("items", output.get("screened", 0)),
         "settled": counts.get("settled", 0),
         "failed": counts.get("failed", output.get("refused", 0)),
@@ -155,9 +114,10 @@ def _bad_rows(world: LocalWorld, day: "Payday") -> list[dict[str, Any]]:
         for reference in payroll.references(kind) if kind is not RowKind.GOOD else []:
             if reference in rejected:
                 outcome = f"not loaded: {rejected[reference]}"
+            elif reference in receipts:
+                outcome = f"{receipts[reference]['status']}: {receipts[reference]['reason']}"
             else:
-                receipt = receipts.get(reference, {"status": "unknown", "reason": None})
-                outcome = f"{receipt['status']}: {receipt['reason']}"
+                outcome = "unknown: the run left no receipt of it"
             rows.append(
                 {
                     "reference": reference,
@@ -174,8 +134,6 @@ def _json_at(place: object, absent: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _chains(world: LocalWorld) -> dict[str, Any]:
-    from airflow_cwf.wiring import load_contract, settings_from_environment
-
     chains = settings_from_environment(world.environment).chains
     artifact = load_contract("BatchPayment")
     return {
@@ -188,41 +146,3 @@ def _chains(world: LocalWorld) -> dict[str, Any]:
         }
         for name, node in world.chains.items()
     }
-
-
-def _agents_table(agents: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "agent",
-        "items",
-        "settled",
-        "failed",
-        "unresolved",
-        "transactions",
-        "fee",
-        "time",
-        title="What each agent did",
-    )
-    for agent in agents:
-        reasons = "; ".join(f"{number} {reason}" for reason, number in agent["reasons"].items())
-        table.add_row(
-            agent["agent_name"],
-            str(agent["items"]),
-            str(agent["settled"]),
-            f"{agent['failed']} ({reasons})" if reasons else str(agent["failed"]),
-            str(agent["unresolved"]),
-            str(agent["transactions"]),
-            f"{agent['fee_gwei'] / 10**9:.6f}",
-            f"{agent['seconds']:.1f} s",
-        )
-    return table
-
-
-def _bad_rows_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("reference", "chain", "on purpose", "what became of it", title="The bad rows")
-    for row in rows:
-        table.add_row(row["reference"], row["chain"], row["kind"], row["outcome"])
-    return table
-
-
-def _coins(wei: int) -> str:
-    return format_amount(wei, decimals=NATIVE_DECIMALS)

@@ -31,7 +31,8 @@ CwfError                        retry
 └─ VerificationError            NEVER      every malformed or false evidence ends here
 
 Beside their subject stand `FeeCapError` (a PolicyError, core.fees), `StrategyError` (a ConfigError,
-core.fees) and `TransactionFormatError` (adapters.evm.codec).
+core.fees), `TransactionFormatError` (adapters.evm.codec) and `UnhealthyError` (a PreparationError,
+actions.settle).
 
 `Retry` says what a caller may do next; `actions` switch on the class, nobody reads texts.
 Messages are one sentence for a person: what happened, to which item, what is safe, what to do

@@ -50,7 +50,7 @@ class Payday:
     state: str
     """`success` or `failed`, as Airflow says."""
     result: Mapping[str, Any]
-    """What the aggregate returned: workflow_id, artifact, receipts."""
+    """What the aggregate stored, in a red run too: workflow_id, artifact, receipts."""
     loaded: Mapping[str, Any]
     """What loading returned."""
 
@@ -120,14 +120,34 @@ def pay(
             raise CwfError(message)
         threading.Event().wait(POLL_S)
         waited += POLL_S
-    result = airflow.xcom(DAG_ID, run_id, "prove")
     loaded = airflow.xcom(DAG_ID, run_id, "load")
     return Payday(
         run_id=run_id,
         state=airflow.dag_run_state(DAG_ID, run_id),
-        result=result if isinstance(result, Mapping) else {},
+        result=stored_result(world, run_id),
         loaded=loaded if isinstance(loaded, Mapping) else {},
     )
+
+
+def stored_result(world: LocalWorld, run_id: str) -> dict[str, Any]:
+    """Return where a run's metadata and receipts lie; empty if none were stored.
+
+    From the journal: the aggregate of a run that is not whole fails, and leaves no XCom.
+    """
+    settings = wiring.settings_from_environment(world.environment)
+    journal = wiring.open_journal(settings.home, settings.journal_url)
+    try:
+        row = journal.runs.workflow(f"{DAG_ID}/{run_id}")
+    finally:
+        journal.close()
+    if row is None:
+        return {}
+    receipts = sorted(Path(row.artifact).parent.glob("receipts-*.json"))
+    return {
+        "workflow_id": f"0x{row.workflow_id}",
+        "artifact": row.artifact,
+        "receipts": [str(place) for place in receipts],
+    }
 
 
 class _Watch:
