@@ -4,7 +4,7 @@ BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 
-.PHONY: setup demo test lint bench contracts clean
+.PHONY: setup demo test lint bench contracts circuits clean
 
 setup: .venv/.ready node_modules/.ready
 
@@ -43,5 +43,10 @@ bench: setup
 contracts: setup
 	$(BIN)/python contracts/compile.py
 
+# Recompile the circuits, make their development keys and write the committed digests and keys anew.
+circuits: setup
+	$(BIN)/python circuits/generate_constants.py
+	$(BIN)/python circuits/setup.py
+
 clean:
-	rm -rf .venv node_modules .demo dist
+	rm -rf .venv node_modules .cache .demo dist

@@ -1,0 +1,52 @@
+"""The vectors of tests/vectors/groth16, read, and what an attacker does with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from py_ecc.optimized_bn128 import FQ, add, multiply, neg, normalize
+
+from airflow_cwf.core.evidence.groth16 import G1, Proof, VerificationKey
+from airflow_cwf.core.evidence.snarkjs_files import (
+    parse_proof,
+    parse_signals,
+    parse_verification_key,
+)
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "groth16"
+
+
+@dataclass(frozen=True)
+class Triple:
+    key: VerificationKey
+    proof: Proof
+    signals: tuple[int, ...]
+
+
+def triple(name: str) -> Triple:
+    folder = VECTORS / name
+    return Triple(
+        parse_verification_key((folder / "verification_key.json").read_bytes()),
+        parse_proof((folder / "proof.json").read_bytes()),
+        parse_signals((folder / "public.json").read_bytes()),
+    )
+
+
+def negated_g1(point: G1) -> G1:
+    return _affine(neg(_point(point)))
+
+
+def forge(key: VerificationKey, signals: tuple[int, ...]) -> Proof:
+    """Forge a proof of any signals under a key with gamma = delta: A = alpha, B = beta, C = -X."""
+    combined = _point(key.ic[0])
+    for signal, point in zip(signals, key.ic[1:], strict=True):
+        combined = add(combined, multiply(_point(point), signal))
+    return Proof(a=key.alpha, b=key.beta, c=_affine(neg(combined)))
+
+
+def _point(point: G1):
+    return FQ(point[0]), FQ(point[1]), FQ(1)
+
+
+def _affine(point) -> G1:
+    x, y = normalize(point)
+    return x.n, y.n
