@@ -1,0 +1,1 @@
+"""What Airflow's triggerer awaits for the operators and the asset watchers."""
