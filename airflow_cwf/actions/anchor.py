@@ -125,8 +125,8 @@ async def _require_head(lane: OpenLane, batch: Batch) -> None:
     if head != Head(batch.growth.old_size, batch.growth.old_root):
         message = (
             f"The log's head on chain has {head.size} records, and this journal's batch begins "
-            f"at {batch.growth.old_size}: another journal appends for {batch.log.submitter}. Nothing "
-            "was sent. Give each journal a submitter of its own."
+            f"at {batch.growth.old_size}: another journal appends for {batch.log.submitter}. "
+            "Nothing was sent. Give each journal a submitter of its own."
         )
         raise PreparationError(message, chain=lane.chain.caip2)
 

@@ -86,9 +86,11 @@ def _run(
     from airflow_cwf.cli.demo_report import build_report
     from airflow_cwf.cli.demo_tables import print_report
     from airflow_cwf.localnet.payday import start_airflow
-    from airflow_cwf.localnet.world import build_world
+    from airflow_cwf.localnet.world import build_world, prover_place
+    from airflow_cwf.wiring.prover import install_prover
 
     began = time.monotonic()
+    install_prover(prover_place(), report=lambda step: console.print(f"  {step}"))
     console.print(
         f"Three local chains with USDC and the contract, and a file of {employees:,} people:"
     )
@@ -152,6 +154,7 @@ def _verify(world: "LocalWorld", day: "Payday") -> dict[str, Any]:
     if not artifact:
         return {"exit_code": 2, "checks": []}
     command = [sys.executable, "-m", "airflow_cwf.cli", "verify", str(artifact), "--json"]
+    command += ["--trust", str(world.trust), "--dev"]
     for receipts in day.result["receipts"]:
         command += ["--receipts", str(receipts)]
     for name, node in world.chains.items():

@@ -28,6 +28,8 @@ def build_report(
         "run_id": day.run_id,
         "state": state,
         "workflow_id": None if metadata is None else metadata.workflow_id,
+        "cid": None if metadata is None else (metadata.model_extra or {}).get("cid"),
+        "anchor": _anchor(metadata),
         "summary": day.loaded.get("summary"),
         "agents": []
         if metadata is None
@@ -42,12 +44,22 @@ def build_report(
             "rejected_rows": day.loaded.get("report"),
             "metadata": artifact,
             "receipts": day.result.get("receipts", []),
+            "car": str(Path(artifact).with_name("record.car")) if artifact else None,
+            "trust": str(world.trust),
             "report": str(world.home.parent / "report.json"),
             "journal": str(world.home / "journal.db"),
             "airflow_home": str(world.home.parent / "airflow"),
             "logs": str(world.home.parent / "logs"),
         },
     }
+
+
+def _anchor(metadata: WorkflowMetadata | None) -> str | None:
+    """Return the append that anchored the run: transaction, chain, block."""
+    anchor = None if metadata is None else (metadata.model_extra or {}).get("anchor")
+    if not isinstance(anchor, Mapping):
+        return None
+    return f"{anchor['tx_hash']} on {anchor['chain']} in block {anchor['block']}"
 
 
 def check_balances(world: LocalWorld) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def print_report(console: Console, report: Mapping[str, Any]) -> None:
     console.print(_agents_table(report["agents"]))
     console.print(_bad_rows_table(report["bad_rows"]))
     console.print(_checks_table(report["verify"]))
-    console.print(f"workflow_id {report['workflow_id']}", soft_wrap=True)
+    for name in ("workflow_id", "cid", "anchor"):
+        console.print(f"{name:<12}{report[name]}", soft_wrap=True)
     console.print()
     for line in headline(report):
         console.print(line, soft_wrap=True)
@@ -89,7 +90,7 @@ def headline(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"[red]`cwf verify` does not hold[/] (exit {report['verify']['exit_code']})."
     yield f"Everything lies in {paths['folder']}; start with report.json."
     if paths["metadata"]:
-        yield f"Check it yourself: cwf verify {paths['metadata']}"
+        yield f"Check it yourself: cwf verify {paths['metadata']} --trust {paths['trust']} --dev"
 
 
 def coins(wei: int, native: str) -> str:
@@ -162,7 +163,7 @@ def _bad_rows_table(rows: list[dict[str, Any]]) -> Table:
 
 def _checks_table(verification: Mapping[str, Any]) -> Group:
     """Return what `cwf verify` said; what it could not look at stands in one line."""
-    table = _table("", "", "", title="What `cwf verify` says")
+    table = _table("", "", "", "", title="What `cwf verify` says")
     table.show_header = False
     skipped = []
     for check in verification["checks"]:
@@ -170,6 +171,6 @@ def _checks_table(verification: Mapping[str, Any]) -> Group:
             skipped.append(check["name"])
             continue
         state = Text(check["state"], style=CHECK_STYLES[check["state"]])
-        table.add_row(state, check["name"], check["text"])
-    left = [Text(f"  Not there to be checked yet: {', '.join(skipped)}.")] if skipped else []
+        table.add_row(str(check["number"]), state, check["name"], check["text"])
+    left = [Text(f"  Not checked: {', '.join(skipped)}.")] if skipped else []
     return Group(table, *left)

@@ -91,6 +91,9 @@ def airflow_environment(world: LocalWorld) -> dict[str, str]:
     }
     return {
         "AIRFLOW__CWF__HOME": str(world.home),
+        "AIRFLOW__CWF__ENVIRONMENT": world.environment["CWF_ENVIRONMENT"],
+        "AIRFLOW__CWF__ANCHOR_CHAIN": world.environment["CWF_ANCHOR_CHAIN"],
+        "AIRFLOW__CWF__PROVER_PATH": world.environment["CWF_PROVER"],
         **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
     }
 

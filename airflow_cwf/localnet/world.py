@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from airflow_cwf import wiring
 from airflow_cwf.actions.adopt import adopt_unused
 from airflow_cwf.actions.deploy import allow_batch_payment, deploy_contracts
+from airflow_cwf.core.contracts import anchor_address
+from airflow_cwf.core.evidence.canonical import canonical_bytes
 from airflow_cwf.core.runtime import Runtime
-from airflow_cwf.localnet.anvil import DEV_ACCOUNTS, LocalChain, start_anvil
+from airflow_cwf.localnet.anvil import DEV_ACCOUNTS, PROJECT_ROOT, LocalChain, start_anvil
 from airflow_cwf.localnet.people import Payroll, RowKind, make_payroll, make_sanctions_files
 from airflow_cwf.localnet.processes import LocalProcesses
 from airflow_cwf.localnet.tokens import LocalToken, deploy_usdc
@@ -39,6 +43,8 @@ class LocalWorld:
     payroll_file: Path
     sanctions: Path
     """Folder of sdn.csv and sdn_comments.csv."""
+    trust: Path
+    """What a verifier in this world believes: the development key, the contracts, the payer."""
     environment: dict[str, str]
     """The `CWF_*` variables of a process in this world."""
 
@@ -72,7 +78,8 @@ def build_world(
     sanctions = _write_sanctions(folder / "ofac", payroll)
     (home / "chains.json").write_text(_chain_table(tokens), encoding="utf-8")
     environment = _environment(home, nodes, sanctions)
-    world = LocalWorld(home, nodes, tokens, payroll, payroll_file, sanctions, environment)
+    trust = _write_trust(home / "trust.json", nodes)
+    world = LocalWorld(home, nodes, tokens, payroll, payroll_file, sanctions, trust, environment)
     settings = wiring.settings_from_environment(environment)
     wiring.migrate_journal(settings)
     asyncio.run(_furnish(world))
@@ -116,6 +123,33 @@ def _write_sanctions(folder: Path, payroll: Payroll) -> Path:
     return folder
 
 
+def prover_place() -> Path:
+    """Return the folder of the prover that all local worlds share.
+
+    `CWF_PROVER`, else `.cache/prover` of the checkout, else one in the user's cache.
+    """
+    given = os.environ.get("CWF_PROVER")
+    if given:
+        return Path(given)
+    if (PROJECT_ROOT / "circuits").is_dir():
+        return PROJECT_ROOT / ".cache" / "prover"
+    return Path("~/.cache/cwf/prover").expanduser()
+
+
+def _write_trust(place: Path, nodes: dict[str, LocalChain]) -> Path:
+    anchor = anchor_address(wiring.load_contract("WorkflowAnchor"))
+    caip2 = nodes[_anchor_chain(nodes)].caip2
+    document = json.loads(files("airflow_cwf").joinpath("data", "trust.json").read_text())
+    document["contracts"] = [f"{caip2}:{anchor}"]
+    document["submitters"] = [f"{caip2}:{PAYER.address.lower()}"]
+    place.write_bytes(canonical_bytes(document))
+    return place
+
+
+def _anchor_chain(nodes: dict[str, LocalChain]) -> str:
+    return next(iter(nodes))
+
+
 def _chain_table(tokens: dict[str, LocalToken]) -> str:
     return json.dumps(
         {
@@ -144,6 +178,7 @@ def _environment(home: Path, nodes: dict[str, LocalChain], sanctions: Path) -> d
         "CWF_OFAC": str(sanctions),
         "CWF_OFAC_MIN_ENTRIES": "100",
         "CWF_ENVIRONMENT": "development",
-        "CWF_ANCHOR_CHAIN": next(iter(nodes)),
+        "CWF_ANCHOR_CHAIN": _anchor_chain(nodes),
+        "CWF_PROVER": str(prover_place()),
         **{f"CWF_RPC_{name.upper()}": node.url for name, node in nodes.items()},
     }
