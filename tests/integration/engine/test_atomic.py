@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from airflow_cwf.core.errors import FailedItemsError, PreparationError
-from tests.fakes.runtime import payee
-from tests.integration.engine.breakers import smaller_batches, three
+from airflow_cwf.core.policies import Policy
+from tests.fakes.runtime import UNITS, payee
+from tests.integration.engine.breakers import smaller_batches, three, with_policy
 
 
 def pause_once_sent(world):
@@ -76,3 +77,16 @@ def sizes(world):
     query = "SELECT count(*) FROM transaction_items GROUP BY transaction_id ORDER BY transaction_id"
     with closing(sqlite3.connect(world.folder / "home/journal.db")) as database:
         return [row[0] for row in database.execute(query)]
+
+
+def test_the_cap_holds_for_what_is_sent_again_without_counting_as_a_re_send(world):
+    three(world)  # 1, 2 and 3 USDC
+    with_policy(world, Policy(max_per_run={"USDC": 5 * UNITS}))
+    node = world.nodes["ethereum"]
+    pause_once_sent(world)
+    with pytest.raises(PreparationError):
+        asyncio.run(world.pay())
+    node.on_call, node.token.paused = lambda _method: None, False
+    asyncio.run(world.pay())
+    assert sum(amount for _, amount in node.transfers()) <= 5 * UNITS
+    assert node.transfers() != []
