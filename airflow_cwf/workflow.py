@@ -109,12 +109,12 @@ class ConcurrentWorkflow:
     async def _run_agent(
         self, agent: BaseAgent, task: Task, context: AgentContext
     ) -> BaseAgent | None:
-        """Run one agent; return it if it succeeded. Its failure is stored, not raised."""
+        """Run one agent; return it if it did what it promised. A failure is stored, not raised."""
         try:
-            await run_agent(agent, task, team=self.agents, context=context)
+            evidence = await run_agent(agent, task, team=self.agents, context=context)
         except CwfError:
             return None
-        return agent
+        return agent if evidence.output["error"] is None else None
 
     def _load(self, task: Task, context: AgentContext) -> None:
         """Load the payments file that the agents name, if they name one."""

@@ -29,7 +29,8 @@ async def judge_batch(
     rows = {row.key: row for row in lane.runtime.journal.payments.items(transaction.scope or "")}
     call = decode_pay(transaction.call.data)
     if not receipt.succeeded:
-        return [_unpaid(lane, rows[item.key], Refusal.UNKNOWN) for item in transaction.items]
+        blame = await _blame(lane, call)
+        return [_unpaid(lane, rows[item.key], blame) for item in transaction.items]
     try:
         outcome = decode_outcome(
             receipt.logs, contract=transaction.call.to, payer=transaction.sender, call=call
@@ -69,6 +70,13 @@ def _refusal(answer: bytes | str) -> str | None:
     if answer in {b"", (1).to_bytes(32)}:  # no data, or true: as the contract reads it
         return None
     return "the token answered false"
+
+
+async def _blame(lane: OpenLane, call: PayCall) -> Refusal:
+    """Return whether a batch reverted whole for the treasury's sake: then no item pays for it."""
+    reasons = await refusal_reasons(lane, token=call.token, items=call.items)
+    meanings = {classify_refusal(reason) for reason in reasons if reason is not None}
+    return Refusal.TREASURY if Refusal.TREASURY in meanings else Refusal.UNKNOWN
 
 
 async def _refusals(lane: OpenLane, call: PayCall, outcome: BatchOutcome) -> Mapping[int, Refusal]:

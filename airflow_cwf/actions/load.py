@@ -157,6 +157,12 @@ def _sort(payments: Sequence[Payment], *, payroll_id: str, runtime: Runtime) -> 
     }
     places = journal.payments.places(list(keys.values()))
     known = {scope.id: scope for scope in journal.payments.scopes(payroll_id)}
+    if any(scope not in known for scope, _ in places.values()):
+        message = (
+            f"Payments of {payroll_id} were loaded before under another spelling of that payroll "
+            "id. Nothing was loaded now; use the spelling of the first time."
+        )
+        raise InputError(message)
     rows = {row.key: row for scope in known for row in journal.payments.items(scope)}
     sorting = _Sorting([], [], [], [], [], [])
     fresh: list[tuple[Payment, str]] = []

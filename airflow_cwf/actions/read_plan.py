@@ -8,13 +8,20 @@ from airflow_cwf.core.runtime import Runtime
 
 
 def read_plan(digest: str, runtime: Runtime) -> Plan:
-    """Return a plan by its digest, every item checked against it.
+    """Return a plan by its digest, every item checked against it, every scope by the journal.
 
     Raises:
         ConfigError: the artifacts store does not hold it.
         InputError: the file was changed.
     """
-    return decode_plan(runtime.artifacts.read(plan_artifact(digest)), expected_digest=digest)
+    plan = decode_plan(runtime.artifacts.read(plan_artifact(digest)), expected_digest=digest)
+    if not set(runtime.journal.payments.scopes(plan.payroll_id)).issuperset(plan.scopes):
+        message = (
+            "The plan file names a scope otherwise than the journal froze it, so it was changed, "
+            "or belongs to another journal. Nothing was signed. Load the payments again."
+        )
+        raise InputError(message)
+    return plan
 
 
 def plan_of_task(task: Task, context: AgentContext) -> Plan:

@@ -101,16 +101,17 @@ async def _advance(
 ) -> bool:
     """Bring one transaction up to date; return whether it is final."""
     lanes = lane.runtime.journal.lanes
+    if receipt is not None and receipt.block_number <= final.number:
+        if await _is_canonical(lane, receipt):
+            outcomes = await judge_batch(lane, transaction, receipt)
+            lanes.finalise(lane.lease, transaction.id, receipt, outcomes)
+            return True
+        receipt = None  # of a fork that was lost: it says nothing
     if receipt is None:
         if transaction.state is TransactionState.INCLUDED:
             lanes.mark_included(transaction.id, None)
         await _rebroadcast(lane, transaction)
-        return False
-    if receipt.block_number <= final.number and await _is_canonical(lane, receipt):
-        outcomes = await judge_batch(lane, transaction, receipt)
-        lanes.finalise(lane.lease, transaction.id, receipt, outcomes)
-        return True
-    if transaction.state is TransactionState.RECORDED:
+    elif transaction.state is TransactionState.RECORDED:
         lanes.mark_included(transaction.id, receipt)
     return False
 

@@ -7,15 +7,27 @@ task is red exactly when a person or a retry is needed.
 import asyncio
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 
 from airflow_cwf.actions.conclude import Ending, conclude, technical_failures
+from airflow_cwf.actions.lease import leased_lane
 from airflow_cwf.actions.prepare import prepare_team
 from airflow_cwf.actions.quote import quote
 from airflow_cwf.actions.read_plan import plan_of_task
-from airflow_cwf.actions.settle import Settlement, settle
+from airflow_cwf.actions.reconcile import reconcile
+from airflow_cwf.actions.settle import Settlement, UnhealthyError, settle
 from airflow_cwf.core.agents import Agent, AgentContext, Decision, Task, plan_digest_of
-from airflow_cwf.core.errors import ConfigError, CwfError, FailedItemsError, UnresolvedError
+from airflow_cwf.core.contracts import batch_payment_address
+from airflow_cwf.core.errors import (
+    ConfigError,
+    CwfError,
+    FailedItemsError,
+    PreparationError,
+    SanctionsListError,
+    UnresolvedError,
+)
 from airflow_cwf.core.evidence.metadata import AgentEvidence
+from airflow_cwf.core.fees import FeeCapError
 from airflow_cwf.core.intents import PlanItem
 from airflow_cwf.core.schemas import AgentOutputSchema
 
@@ -50,6 +62,9 @@ async def run_agent(
     runtime.journal.runs.start_agent(context.run, agent.agent_name, spec=agent.spec(), now=now)
     try:
         further = await _act(agent, task, team, context)
+    except UnhealthyError as error:
+        conclude(agent, context=context, ending=Ending(trouble=f"unhealthy: {error.trouble}"))
+        raise
     except CwfError as error:
         conclude(agent, context=context, ending=Ending(trouble=type(error).__name__))
         raise
@@ -73,7 +88,11 @@ class _AgentCodeError(CwfError):
 
 async def _act(agent: Agent, task: Task, team: Sequence[Agent], context: AgentContext) -> Ending:
     if agent.pays:
-        await prepare_team(agent, team, task, context=context)
+        try:
+            await prepare_team(agent, team, task, context=context)
+        except (PreparationError, FeeCapError, SanctionsListError):
+            await _conclude_in_flight(agent, context)
+            raise
     else:
         await agent.prepare(task, context=context)
     trouble = await agent.check_health(context)
@@ -94,6 +113,24 @@ async def _act(agent: Agent, task: Task, team: Sequence[Agent], context: AgentCo
     return Ending()
 
 
+async def _conclude_in_flight(agent: Agent, context: AgentContext) -> None:
+    """Look once at what is under way, although nothing new may be signed.
+
+    The agent's node has been checked by then, so that its word counts.
+    """
+    runtime = context.runtime
+    chain = runtime.chains.get(agent.chain or "")
+    if chain is None:
+        return
+    contract = batch_payment_address(chain, runtime.batch_payment)
+    leasing = leased_lane(
+        chain=chain, contract=contract, runtime=runtime, max_retries=context.max_retries
+    )
+    with suppress(CwfError):  # the caller raises what matters more
+        async with leasing as lane:
+            await reconcile(lane)
+
+
 async def _decide(agent: Agent, task: Task, context: AgentContext) -> Decision:
     """Call `execute`: coroutines in this loop, plain functions in a thread."""
     wants = inspect.signature(agent.execute).parameters
@@ -102,7 +139,10 @@ async def _decide(agent: Agent, task: Task, context: AgentContext) -> Decision:
     if agent.pays and agent.chain is not None:
         client = context.runtime.client(agent.chain)
         cap = context.runtime.policy.max_fee_per_gas
-        price = (await quote(client, context.strategy, cap=cap)).max_fee_per_gas
+        try:
+            price = (await quote(client, context.strategy, cap=cap)).max_fee_per_gas
+        except FeeCapError as error:  # `settle` waits for lower fees, if there is a need to sign
+            price = error.cap
     if inspect.iscoroutinefunction(agent.execute):
         decision: Decision = await agent.execute(task, gas_price=price, **arguments)
         return decision

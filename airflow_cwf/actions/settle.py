@@ -7,6 +7,7 @@ and an item that is in a live transaction, or settled, is never signed for again
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from airflow_cwf.actions.lease import OpenLane, leased_lane
@@ -53,6 +54,14 @@ class Settlement:
     """Blocks between two questions."""
 
 
+class UnhealthyError(PreparationError):
+    """An agent's health check found something; `trouble` is what it said."""
+
+    def __init__(self, trouble: str, *, chain: str) -> None:
+        super().__init__(f"The agent is unhealthy: {trouble}. Nothing new was signed.", chain=chain)
+        self.trouble = trouble
+
+
 async def settle(work: Settlement, runtime: Runtime) -> None:
     """Settle `work`; the outcome of each item stands in the journal afterwards.
 
@@ -60,6 +69,7 @@ async def settle(work: Settlement, runtime: Runtime) -> None:
 
     Raises:
         PreparationError: the treasury, the allowance or the contract is not as it should be.
+        UnhealthyError: the agent's health check found something.
         LaneBusyError, LaneStoppedError, StaleLeaseError: see `actions.lease`.
         SanctionsListError: the list cannot be read, so nothing is signed.
         TransportError: the node did not answer until `timeout_s` was over.
@@ -79,12 +89,25 @@ async def settle(work: Settlement, runtime: Runtime) -> None:
             try:
                 if await settling.step():
                     return
+            except PreparationError:  # nothing more is signed, but what is under way goes on
+                await _finish_in_flight(lane, deadline)
+                raise
             except (TransportError, FeeCapError):  # nothing was concluded or signed; ask again
                 if runtime.clock.now() >= deadline:
                     raise
             if runtime.clock.now() >= deadline:
                 return
-            await runtime.clock.sleep(min(2.0, work.chain.block_time_s / 2))
+            await _pause(lane)
+
+
+async def _finish_in_flight(lane: OpenLane, deadline: float) -> None:
+    with suppress(TransportError):  # why nothing more is signed matters more
+        while await reconcile(lane) and lane.runtime.clock.now() < deadline:
+            await _pause(lane)
+
+
+async def _pause(lane: OpenLane) -> None:
+    await lane.runtime.clock.sleep(min(2.0, lane.chain.block_time_s / 2))
 
 
 class _Settling:
@@ -123,8 +146,7 @@ class _Settling:
             self._next_health_check = head + self._work.health_check_interval
             trouble = await self._work.health()
             if trouble is not None:
-                message = f"The agent is unhealthy: {trouble}. Nothing new was signed."
-                raise PreparationError(message, chain=self._work.scope.chain)
+                raise UnhealthyError(trouble, chain=self._work.scope.chain)
 
     def _ready(self, rows: Mapping[str, ItemRow]) -> list[PlanItem]:
         """Return the items that may be signed now: payable, screened, and reserved."""
@@ -142,7 +164,16 @@ class _Settling:
             decimals=token.decimals,
         )
         self._left_out.update(item.key for item in over_cap)
+        self._check_whole(len(self._left_out))
         return [item for item in clean if item.key not in self._left_out]
+
+    def _check_whole(self, missing: int) -> None:
+        if self._work.atomic and missing:
+            message = (
+                f"{missing} items of an atomic batch may not be paid or would fail, so the whole "
+                "batch was not signed. Take them out of the file, or pay without `atomic`."
+            )
+            raise PreparationError(message, chain=self._work.scope.chain)
 
     def _is_payable(self, item: PlanItem, row: ItemRow) -> bool:
         """A row of another revision or digest belongs to a newer plan than this one."""
@@ -158,6 +189,9 @@ class _Settling:
         self, ready: Sequence[PlanItem], rows: Mapping[str, ItemRow]
     ) -> Iterator[tuple[BatchItem, ...]]:
         """Yield batches in order of index; what failed before goes in ever smaller ones."""
+        if self._work.atomic:
+            yield tuple(BatchItem(item.index, item.payee, item.amount) for item in ready)
+            return
         by_resends: dict[int, list[BatchItem]] = {}
         for item in ready:
             entry = BatchItem(item.index, item.payee, item.amount)
@@ -180,13 +214,7 @@ class _Settling:
         )
         found = await simulate(self._lane, pay)
         self._refuse([self._items[item.index] for item in found.refused], Reason.BLACKLISTED)
-        if work.atomic and (found.refused or found.doubtful):
-            message = (
-                f"{len(found.refused) + len(found.doubtful)} items of an atomic batch would fail, "
-                "so the whole batch was not signed. Take them out of the file, or pay without "
-                "`atomic`."
-            )
-            raise PreparationError(message, chain=work.scope.chain)
+        self._check_whole(len(found.refused) + len(found.doubtful))
         sends = [found.payable] if found.payable else []
         sends += [(item,) for item in found.doubtful]
         for items in sends:

@@ -79,7 +79,7 @@ def headline(report: Mapping[str, Any]) -> Iterable[str]:
     style = "bold green" if report["ok"] else "bold red"
     yield (
         f"[{style}]Paid {paid:,} of {payable:,} people, {_nobody_or(balances['overpaid_people'])} "
-        f"too much or twice[/]"
+        f"twice or too much[/]"
     )
     yield f"and {amount} USDC in all, by the balances on chain. It took {report['seconds']:.0f} s."
     if report["state"] != "success":

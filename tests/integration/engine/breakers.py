@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_cwf.actions import settle
 from airflow_cwf.core.errors import PreparationError, TransportError
 from airflow_cwf.core.policies import Policy
 from airflow_cwf.core.settings import SanctionsSettings, SignerSettings
@@ -188,3 +189,14 @@ def only_bad_rows(world):
     text = world.source.read_text()
     world.pay_to(("a", payee(1), "-1"), ("b", "0x12", "1"))
     return lambda: world.source.write_text(text)
+
+
+def three(world):
+    """Write a file of three people; return what each is owed."""
+    world.pay_to(*[(f"emp-{n}", payee(n), str(n + 1)) for n in range(3)])
+    return [(payee(n), (n + 1) * UNITS) for n in range(3)]
+
+
+def smaller_batches(monkeypatch):
+    """Let a second re-send of an item be one on its own."""
+    monkeypatch.setattr(settle, "MAX_ITEMS", 8)

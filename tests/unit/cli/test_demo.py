@@ -95,7 +95,7 @@ def test_a_column_that_holds_nothing_is_left_out():
 
 def test_the_last_lines_say_what_matters_in_plain_words():
     said = "\n".join(headline(report()))
-    assert "Paid 59,994 of 59,994 people, nobody too much or twice" in said
+    assert "Paid 59,994 of 59,994 people, nobody twice or too much" in said
     assert "508647.61 USDC" in said
     assert "/f/metadata.json" in said
     assert "red" not in said
@@ -105,7 +105,7 @@ def test_a_run_that_is_not_whole_says_so_and_where_to_look():
     balances = report()["balances"] | {"paid_people": 3, "overpaid_people": 1}
     verify = {"exit_code": 1, "checks": []}
     said = "\n".join(headline(report(ok=False, state="failed", balances=balances, verify=verify)))
-    assert "[bold red]Paid 3 of 59,994 people, 1 too much or twice" in said
+    assert "[bold red]Paid 3 of 59,994 people, 1 twice or too much" in said
     assert "The DAG run ended as failed" in said
     assert "/f/logs" in said
     assert "PaymentAgent@polygon: 2 of 20000 items not settled" in said

@@ -2,6 +2,7 @@
 
 from airflow_cwf.agents import BaseAgent
 from airflow_cwf.core.errors import InputError, TransportError
+from airflow_cwf.core.schemas import AgentOutputSchema
 
 
 class QuietAgent(BaseAgent):
@@ -12,6 +13,22 @@ class QuietAgent(BaseAgent):
 
     def execute(self, task, *, gas_price=None):
         return None
+
+
+class SentAgent(QuietAgent):
+    """Says that it has sent two transactions."""
+
+    def execute(self, task, *, gas_price=None):
+        return AgentOutputSchema.model_validate(
+            {
+                "agent_id": "sent",
+                "tx_hash": None,
+                "gas_used": 0,
+                "execution_time": 0,
+                "error": None,
+                "transactions": 2,
+            }
+        )
 
 
 class StubbornAgent(QuietAgent):

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cwf.core.journal import Approval
 from airflow_cwf.operators.agent import ConcurrentAgentOperator
 from airflow_cwf.operators.workflow import AggregateWorkflowOperator
-from tests.unit.operators.quiet_agents import QuietAgent
+from tests.unit.operators.quiet_agents import QuietAgent, SentAgent
 
 PLAN = "ab" * 32
 
@@ -103,6 +103,18 @@ def test_a_rejected_plan_does_not_hide_a_red_task(context_of, journal):
     prove = workflow("a")
     with pytest.raises(AirflowFailException, match="the task of a is red"):
         prove.execute(context_of(prove, work_0="failed"))
+
+
+def test_a_plan_that_is_rejected_after_it_was_paid_is_no_quiet_rejection(context_of, journal):
+    with DAG("d", schedule=None):
+        work = ConcurrentAgentOperator(task_id="work", agent=SentAgent().spec(), task="label")
+        prove = AggregateWorkflowOperator(task_id="prove", outputs=[work.output])
+    work.execute(context_of(work))
+    reject(journal)
+    with pytest.raises(
+        AirflowFailException, match="Ada rejected the plan after 2 transactions had been sent"
+    ):
+        prove.execute(context_of(prove, work="skipped"))
 
 
 def reject(journal):
