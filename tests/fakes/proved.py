@@ -48,6 +48,8 @@ TRUST_FILE = trust_file(
     submitters=[f"{ETHEREUM}:{SUBMITTER}"],
 )
 TRUST = parse_trust(TRUST_FILE)
+NO_KEYS = replace(TRUST, keys={})
+"""Leaves the pairing out (half a second each): 5 is unknown, everything else is checked."""
 TERMS = Terms(trust=TRUST, natives={"eip155:1": "ETH", "eip155:137": "POL"})
 
 

@@ -93,7 +93,6 @@ def test_receipts_without_transactions_have_no_money_to_check():
     assert "no transaction" in result.lines[12].text
 
 
-
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 10**6, b"\xff", b'{"a":1,"a":1}', b"null"])
 def test_hostile_bytes_are_one_false_line(data):
     result = report(data)

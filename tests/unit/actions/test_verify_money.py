@@ -23,7 +23,9 @@ MADE = metadata()
 
 
 def money(clients, made=MADE):
-    result = asyncio.run(verify(made.data, Terms(receipts_files=made.receipts_files, chains=clients)))
+    result = asyncio.run(
+        verify(made.data, Terms(receipts_files=made.receipts_files, chains=clients))
+    )
     line = result.lines[12]
     expected = {State.HELD: 0, State.FALSE: 1, State.UNKNOWN: 2}
     assert result.exit_code == expected[line.state]

@@ -38,8 +38,9 @@ def test_thirteen_lines_and_a_verdict_are_printed(run, files):
     assert [line.split()[0] for line in lines[:13]] == [str(number) for number in range(1, 14)]
     assert MADE.workflow_id in lines[13]
     assert MADE.core_digest in lines[14]
-    assert "NOT YET PROVED" in lines[15]
-    assert len(lines) == 16
+    assert "ETH, POL: a checksum" in lines[15]
+    assert "NOT YET PROVED" in lines[16]
+    assert len(lines) == 17
     assert result.exit_code == 0
 
 
