@@ -131,6 +131,7 @@ def require_coordinates(numbers: Iterable[int], *, what: str, check: int) -> Non
 
 
 _HEX: Final = frozenset("0123456789abcdef")
+_WINDOW: Final = 4
 
 
 def _check_signals(key: VerificationKey, signals: Sequence[int]) -> None:
@@ -178,9 +179,7 @@ def _pairing_holds(key: VerificationKey, proof: Proof, signals: Sequence[int]) -
     from py_ecc.optimized_bn128 import optimized_curve as curve
     from py_ecc.optimized_bn128 import optimized_pairing as pairing
 
-    combined = _g1(key.ic[0])
-    for signal, point in zip(signals, key.ic[1:], strict=True):
-        combined = curve.add(combined, curve.multiply(_g1(point), signal))
+    combined = curve.add(_g1(key.ic[0]), _sum_of_multiples(signals, key.ic[1:]))
     pairs = (
         (proof.b, curve.neg(_g1(proof.a))),
         (key.beta, _g1(key.alpha)),
@@ -191,6 +190,26 @@ def _pairing_holds(key: VerificationKey, proof: Proof, signals: Sequence[int]) -
     for second, first in pairs:
         product *= pairing.pairing(_g2(second), first, final_exponentiate=False)
     return bool(pairing.final_exponentiate(product) == FQ12.one())
+
+
+def _sum_of_multiples(factors: Sequence[int], points: Sequence[G1]) -> _G1Point:
+    """Return the sum of `factor * point` by Pippenger's buckets: many signals cost little."""
+    from py_ecc.optimized_bn128 import optimized_curve as curve
+
+    group = [_g1(point) for point in points]
+    total = curve.Z1
+    for shift in range(256 - _WINDOW, -1, -_WINDOW):
+        for _ in range(_WINDOW):
+            total = curve.double(total)
+        buckets = [curve.Z1] * (1 << _WINDOW)
+        for factor, point in zip(factors, group, strict=True):
+            digit = factor >> shift & (len(buckets) - 1)
+            buckets[digit] = curve.add(buckets[digit], point)
+        running = curve.Z1
+        for bucket in reversed(buckets[1:]):  # bucket d is counted d times
+            running = curve.add(running, bucket)
+            total = curve.add(total, running)
+    return total
 
 
 def _g1(point: G1) -> _G1Point:

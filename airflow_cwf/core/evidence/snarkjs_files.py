@@ -53,8 +53,8 @@ def key_from_document(document: Mapping[str, object]) -> VerificationKey:
     what, check = "the verification key", KEY_CHECK
     _check_members(document, _KEY_POINTS, _KEY_MEMBERS, what=what, check=check)
     points = document["IC"]
-    if not isinstance(points, list) or not 1 < len(points) <= MAX_SIGNALS + 1:
-        raise VerificationError(f"IC of {what} has not 2 to {MAX_SIGNALS + 1} points.", check=check)
+    if not isinstance(points, list) or not 0 < len(points) <= MAX_SIGNALS + 1:
+        raise VerificationError(f"IC of {what} has not 1 to {MAX_SIGNALS + 1} points.", check=check)
     signals = document.get("nPublic")
     if type(signals) is not int or signals != len(points) - 1:
         raise VerificationError(f"nPublic of {what} does not fit the length of IC.", check=check)
@@ -90,8 +90,8 @@ def parse_signals(data: bytes) -> tuple[int, ...]:
         VerificationError: check 8.
     """
     value = _json(data, what="The list of public signals", check=PROOF_CHECK)
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_SIGNALS:
-        message = f"The public signals are not a list of 1 to {MAX_SIGNALS} numbers."
+    if not isinstance(value, list) or len(value) > MAX_SIGNALS:
+        message = f"The public signals are not a list of at most {MAX_SIGNALS} numbers."
         raise VerificationError(message, check=PROOF_CHECK)
     return tuple(_number(item, what="the public signals", check=PROOF_CHECK) for item in value)
 
