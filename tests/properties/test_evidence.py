@@ -83,7 +83,9 @@ def test_every_leaf_proves_and_a_flipped_bit_does_not(size, data):
 def test_a_changed_byte_of_metadata_is_false_or_another_core(place, mask):
     data = bytearray(MADE.data)
     data[place] ^= mask
-    result = asyncio.run(verify(bytes(data), Terms(receipts_files=MADE.receipts_files, offline=True)))
+    result = asyncio.run(
+        verify(bytes(data), Terms(receipts_files=MADE.receipts_files, offline=True))
+    )
     assert result.exit_code == 1 or result.core_digest != MADE.core_digest
 
 
