@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
+import airflow_cwf.workflow
 from airflow_cwf.agents import BaseAgent, ComplianceAgent
-from airflow_cwf.core.agents import SCREENED
+from airflow_cwf.core.agents import SCREENED, AgentContext
 from airflow_cwf.core.errors import FailedItemsError, PreparationError, UnresolvedError
 from airflow_cwf.core.schemas import AgentOutputSchema
 from tests.fakes.runtime import UNITS, payee
@@ -89,8 +91,11 @@ def test_an_agent_that_is_not_required_may_be_unready_alone(two_chains):
     assert world.nodes["polygon"].seen == []
 
 
-def test_a_chain_that_breaks_down_in_the_middle_leaves_the_other_alone(two_chains):
+def test_a_chain_that_breaks_down_in_the_middle_leaves_the_other_alone(two_chains, monkeypatch):
     world = two_chains
+    # An hour of polls is long even for a clock that jumps.
+    impatient = partial(AgentContext, settle_timeout_s=100.0)
+    monkeypatch.setattr(airflow_cwf.workflow, "AgentContext", impatient)
     one_on_each(world)
     world.nodes["polygon"].is_mining = False
     with_failure = world.run()
