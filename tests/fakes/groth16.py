@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from py_ecc.optimized_bn128 import FQ, add, multiply, neg, normalize
-
+from airflow_cwf.core.evidence.bn254 import curve, negated, sum_of_multiples
 from airflow_cwf.core.evidence.groth16 import G1, Proof, VerificationKey
 from airflow_cwf.core.evidence.snarkjs_files import (
     parse_proof,
@@ -32,21 +31,15 @@ def triple(name: str) -> Triple:
 
 
 def negated_g1(point: G1) -> G1:
-    return _affine(neg(_point(point)))
+    return _affine(negated(point))
 
 
 def forge(key: VerificationKey, signals: tuple[int, ...]) -> Proof:
     """Forge a proof of any signals under a key with gamma = delta: A = alpha, B = beta, C = -X."""
-    combined = _point(key.ic[0])
-    for signal, point in zip(signals, key.ic[1:], strict=True):
-        combined = add(combined, multiply(_point(point), signal))
-    return Proof(a=key.alpha, b=key.beta, c=_affine(neg(combined)))
-
-
-def _point(point: G1):
-    return FQ(point[0]), FQ(point[1]), FQ(1)
+    combined = sum_of_multiples(key.ic[0], signals, key.ic[1:])
+    return Proof(a=key.alpha, b=key.beta, c=_affine(curve.neg(combined)))
 
 
 def _affine(point) -> G1:
-    x, y = normalize(point)
+    x, y = curve.normalize(point)
     return x.n, y.n

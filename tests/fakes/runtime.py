@@ -88,7 +88,7 @@ class FakeWorld:
         for name, content in blank_home().items():
             (home / name).write_bytes(content)
         self.clock = FakeClock()
-        self.artifact = wiring.load_batch_payment()
+        self.artifact = wiring.load_contract("BatchPayment")
         self.chains = {
             name: Chain(
                 name=name,

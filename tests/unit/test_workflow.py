@@ -52,6 +52,7 @@ def test_run_blocks_outside_a_loop_and_can_be_awaited_inside_one(world):
 @pytest.mark.parametrize("auto_save", [True, False])
 def test_receipts_are_stored_if_they_are_to_be_metadata_always(world, auto_save):
     world.run(auto_save=auto_save)
-    stored = {path.name for path in (world.folder / "artifacts/runs/r1").iterdir()}
+    (folder,) = (world.folder / "artifacts/runs/r1").iterdir()
+    stored = {path.name for path in folder.iterdir()}
     assert "metadata.json" in stored
     assert ("receipts-01.json" in stored) == auto_save

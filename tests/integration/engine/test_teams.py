@@ -53,7 +53,8 @@ def errors(metadata):
 
 
 def stored(world):
-    return json.loads((world.folder / "artifacts/runs/r1/metadata.json").read_text())
+    (file,) = (world.folder / "artifacts/runs/r1").glob("*/metadata.json")
+    return json.loads(file.read_text())
 
 
 @pytest.mark.parametrize("required", [True, False])

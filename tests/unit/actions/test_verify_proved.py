@@ -326,17 +326,19 @@ def test_another_signer_falls_at_9():
 @pytest.mark.parametrize("member", ["contracts", "submitters"])
 def test_a_submitter_or_contract_that_is_not_listed_is_unknown(member):
     trust = replace(TRUST, **{member: frozenset()})
-    result = report(RECORD, replace(TERMS, trust=trust))
+    result = report(RECORD, replace(TERMS, trust=replace(trust, keys={})))
     assert states(result)[9] is State.UNKNOWN
     assert result.exit_code == 2
 
 
 def test_nobody_signs_a_record_without_destination_and_that_must_be_accepted():
     document = proved(planned(anchor_to=None))
-    result = report(document)
-    assert states(result)[9] is State.NOT_CHECKED
-    assert result.exit_code == 2
-    assert report(document, replace(TERMS, unsigned=True)).exit_code == 0
+    accepted = report(document, replace(TERMS, unsigned=True))
+    assert states(accepted)[9] is State.NOT_CHECKED
+    assert accepted.exit_code == 0
+    assert replace(accepted, unsigned=True).exit_code == 2
+    assert report(document, FAST).unsigned
+    assert not report(document, replace(FAST, unsigned=True)).unsigned
 
 
 def test_dropping_destination_and_signature_falls_at_6():
@@ -399,6 +401,8 @@ def test_another_records_anchor_falls_at_11():
 def test_a_changed_cid_falls_at_2():
     other = named(proved(planned(created_at=1)))["cid"]
     assert false_line(report(METADATA | {"cid": other}, FAST)) == 2
+    assert false_line(report(METADATA | {"cid": None}, FAST)) == 2
+    assert false_line(report(METADATA | {"cid": "bafy"}, FAST)) == 2
 
 
 # Several chunks

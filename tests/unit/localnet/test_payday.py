@@ -28,6 +28,7 @@ def world(tmp_path):
         payroll=make_payroll(10, chains=["polygon"], seed="test"),
         payroll_file=tmp_path / "payroll.csv",
         sanctions=tmp_path / "ofac",
+        trust=tmp_path / "trust.json",
         environment=environment,
     )
 

@@ -1,5 +1,4 @@
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -54,18 +53,6 @@ def test_a_signal_of_r_or_more_is_refused_although_it_is_the_same_number(index):
     signals = list(GOOD.signals)
     signals[index] += FIELD_ORDER
     refused(GOOD.key, GOOD.proof, signals, check=8, match=f"signal {index} is not below r")
-
-
-def test_hundreds_of_signals_cost_one_addition_per_digit_each():
-    from py_ecc.optimized_bn128 import add, eq, multiply
-
-    points = GOOD.key.ic[1:3] * 100
-    factors = [FIELD_ORDER - 1 - number for number in range(200)]
-    first, second = (groth16._g1(point) for point in points[:2])
-    wanted = add(multiply(first, sum(factors[::2])), multiply(second, sum(factors[1::2])))
-    started = time.process_time()
-    assert eq(groth16._sum_of_multiples(factors, points), wanted)
-    assert time.process_time() - started < 6
 
 
 def test_a_negative_signal_is_refused():
