@@ -8,7 +8,7 @@ from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.anchor_entry import log_of
 from airflow_cwf.core.evidence.binding import verify_signature
 from airflow_cwf.core.evidence.cid import Cid
-from airflow_cwf.core.evidence.record import core_digest, core_of
+from airflow_cwf.core.evidence.record import core_digest, core_of, is_metadata, is_proved
 from airflow_cwf.core.evidence.trust import Trust
 
 
@@ -26,12 +26,12 @@ def check_name(cid: Cid, *, asked: Cid | None, document: Mapping[str, object]) -
     Raises:
         VerificationError: check 2.
     """
-    claimed = cast("str | None", document.get("cid"))
     if asked is not None and asked != cid:
         raise VerificationError("The record's bytes are not those that the CID names.", check=2)
-    if claimed is not None and claimed != str(cid):
+    claims = is_metadata(document) and is_proved(document)
+    if claims and document["cid"] != str(cid):
         raise VerificationError("`cid` is not the CID of the record in this metadata.", check=2)
-    if asked is None and claimed is None:
+    if asked is None and not claims:
         return None
     return f"the record's bytes are {cid}"
 
