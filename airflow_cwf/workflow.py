@@ -1,16 +1,19 @@
 """The library's door: run a team of agents side by side, and keep what they did."""
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 
 from airflow_cwf import wiring
-from airflow_cwf.actions.aggregate import aggregate
+from airflow_cwf.actions.advance import anchor_all, prove_and_publish
+from airflow_cwf.actions.aggregate import Aggregated, aggregate
 from airflow_cwf.actions.conclude import Ending, conclude
 from airflow_cwf.actions.load import load_payments
 from airflow_cwf.actions.run_agent import run_agent
+from airflow_cwf.actions.run_folder import METADATA, run_path
 from airflow_cwf.agents.base import BaseAgent
 from airflow_cwf.agents.payment import PaymentAgent
 from airflow_cwf.agents.registry import check_names, in_waves
@@ -21,6 +24,8 @@ from airflow_cwf.core.gas_price import PriceRule
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.schemas import WorkflowMetadata
 from airflow_cwf.core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 NOT_PROVIDED = "what it requires was not provided"
 
@@ -100,11 +105,22 @@ class ConcurrentWorkflow:
                 for agent in wave:
                     if agent not in ready:
                         conclude(agent, context=context, ending=Ending(trouble=NOT_PROVIDED))
-                done = await asyncio.gather(
-                    *(self._run_agent(agent, task, context) for agent in ready)
-                )
-                provided |= {what for agent in done if agent for what in agent.provides}
-            return aggregate(self.agents, context=context, auto_save=self.auto_save).metadata
+                provided |= await self._run_wave(ready, task, context)
+            return await _advance(
+                aggregate(self.agents, context=context, auto_save=self.auto_save), runtime
+            )
+
+    async def _run_wave(
+        self, ready: Sequence[BaseAgent], task: Task, context: AgentContext
+    ) -> set[str]:
+        """Run agents side by side to their ends, and return what they provided."""
+        done = await asyncio.gather(
+            *(self._run_agent(agent, task, context) for agent in ready), return_exceptions=True
+        )
+        for outcome in done:  # only what nobody foresaw; all siblings have ended by now
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return {what for agent in done if isinstance(agent, BaseAgent) for what in agent.provides}
 
     async def _run_agent(
         self, agent: BaseAgent, task: Task, context: AgentContext
@@ -140,6 +156,21 @@ class ConcurrentWorkflow:
                 plan_digest=loaded.plan.digest,
                 now=runtime.clock.now(),
             )
+
+
+async def _advance(done: Aggregated, runtime: Runtime) -> WorkflowMetadata:
+    """Prove, publish and anchor a stored run, and return its metadata as far as that went.
+
+    The money has moved and the run is stored: what is missing to prove it is logged, and running
+    again under the same `run_id` makes it good.
+    """
+    try:
+        await prove_and_publish(done.row, runtime)
+        await anchor_all(runtime)
+    except CwfError as error:
+        log.warning("The run is recorded, but not proved or anchored: %s", error)
+    path = run_path(done.row.run, done.row.workflow_id, METADATA)
+    return WorkflowMetadata.from_bytes(runtime.artifacts.read(path))
 
 
 def _new_run_id() -> str:
