@@ -5,21 +5,17 @@ refused: coordinates of q or more, signals of r or more (the same number twice),
 infinity, points off the curve or outside the subgroup, and a key whose gamma equals its delta (a
 key straight from `setup`: anybody can forge under it).
 
-The pairing is py_ecc's; it is imported where it is used, so that importing this module stays cheap.
+The pairing (`bn254`) is imported where it is used, so that importing this module stays cheap.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.poseidon import FIELD_ORDER
 from airflow_cwf.core.hashes import sha3_256
-
-if TYPE_CHECKING:
-    from py_ecc.fields import optimized_bn128_FQ as FQ
-    from py_ecc.fields import optimized_bn128_FQ2 as FQ2
 
 BASE_ORDER: Final = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 """Order `q` of the field in which the coordinates of points lie."""
@@ -31,8 +27,6 @@ G1: TypeAlias = tuple[int, int]
 """x, y."""
 G2: TypeAlias = tuple[int, int, int, int]
 """x.c0, x.c1, y.c0, y.c1: coordinates are x = c0 + c1 * u with u^2 = -1."""
-_G1Point: TypeAlias = "tuple[FQ, FQ, FQ]"
-_G2Point: TypeAlias = "tuple[FQ2, FQ2, FQ2]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +125,6 @@ def require_coordinates(numbers: Iterable[int], *, what: str, check: int) -> Non
 
 
 _HEX: Final = frozenset("0123456789abcdef")
-_WINDOW: Final = 4
 
 
 def _check_signals(key: VerificationKey, signals: Sequence[int]) -> None:
@@ -161,67 +154,29 @@ def _check_g1(point: G1, *, what: str, check: int) -> None:
 
 def _check_g2(point: G2, *, what: str, check: int) -> None:
     """Check that the point is on the twist and of order r: most points of the twist are not."""
-    from py_ecc.optimized_bn128 import optimized_curve as curve
+    from airflow_cwf.core.evidence import bn254
 
     require_coordinates(point, what=what, check=check)
     if not any(point):
         raise VerificationError(f"{what} is the point at infinity.", check=check)
-    twisted = _g2(point)
-    if not curve.is_on_curve(twisted, curve.b2):
+    if not bn254.is_on_twist(point):
         raise VerificationError(f"{what} is not on the curve.", check=check)
-    if not curve.is_inf(curve.multiply(twisted, FIELD_ORDER)):
+    if not bn254.is_in_subgroup(point):
         raise VerificationError(f"{what} is not in the subgroup.", check=check)
 
 
 def _pairing_holds(key: VerificationKey, proof: Proof, signals: Sequence[int]) -> bool:
     """Check e(A, B) = e(alpha, beta) e(X, gamma) e(C, delta), X = IC_0 + sum s_i IC_i."""
-    from py_ecc.fields import optimized_bn128_FQ12 as FQ12
-    from py_ecc.optimized_bn128 import optimized_curve as curve
-    from py_ecc.optimized_bn128 import optimized_pairing as pairing
+    from airflow_cwf.core.evidence import bn254
 
-    combined = curve.add(_g1(key.ic[0]), _sum_of_multiples(signals, key.ic[1:]))
-    pairs = (
-        (proof.b, curve.neg(_g1(proof.a))),
-        (key.beta, _g1(key.alpha)),
-        (key.gamma, combined),
-        (key.delta, _g1(proof.c)),
+    return bn254.product_is_one(
+        (
+            (bn254.negated(proof.a), proof.b),
+            (bn254.g1_point(key.alpha), key.beta),
+            (bn254.sum_of_multiples(key.ic[0], signals, key.ic[1:]), key.gamma),
+            (bn254.g1_point(proof.c), key.delta),
+        )
     )
-    product = FQ12.one()
-    for second, first in pairs:
-        product *= pairing.pairing(_g2(second), first, final_exponentiate=False)
-    return bool(pairing.final_exponentiate(product) == FQ12.one())
-
-
-def _sum_of_multiples(factors: Sequence[int], points: Sequence[G1]) -> _G1Point:
-    """Return the sum of `factor * point` by Pippenger's buckets: many signals cost little."""
-    from py_ecc.optimized_bn128 import optimized_curve as curve
-
-    group = [_g1(point) for point in points]
-    total = curve.Z1
-    for shift in range(256 - _WINDOW, -1, -_WINDOW):
-        for _ in range(_WINDOW):
-            total = curve.double(total)
-        buckets = [curve.Z1] * (1 << _WINDOW)
-        for factor, point in zip(factors, group, strict=True):
-            digit = factor >> shift & (len(buckets) - 1)
-            buckets[digit] = curve.add(buckets[digit], point)
-        running = curve.Z1
-        for bucket in reversed(buckets[1:]):  # bucket d is counted d times
-            running = curve.add(running, bucket)
-            total = curve.add(total, running)
-    return total
-
-
-def _g1(point: G1) -> _G1Point:
-    from py_ecc.fields import optimized_bn128_FQ as FQ
-
-    return FQ(point[0]), FQ(point[1]), FQ(1)
-
-
-def _g2(point: G2) -> _G2Point:
-    from py_ecc.fields import optimized_bn128_FQ2 as FQ2
-
-    return FQ2(point[:2]), FQ2(point[2:]), FQ2((1, 0))
 
 
 def _proof(numbers: Sequence[int]) -> Proof:
