@@ -10,7 +10,7 @@ from airflow_cwf.adapters.journal.contents import insert_items, read_transaction
 from airflow_cwf.adapters.journal.database import Database
 from airflow_cwf.adapters.journal.leases import SqlLeases, check_open, fence
 from airflow_cwf.core.errors import JournalError
-from airflow_cwf.core.journal import (
+from airflow_cwf.core.journal_rows import (
     Attempt,
     ItemOutcome,
     Lease,
@@ -151,8 +151,9 @@ def _check_place(connection: Connection, lease: Lease, transaction: NewTransacti
     if _next_nonce(connection, lease.chain, lease.sender) != transaction.nonce:
         message = f"Nonce {transaction.nonce} is not the lane's next; nothing was sent."
         raise JournalError(message)
-    if transaction.kind != "batch" and not transaction.items:
-        return  # a call's scope is the name of its intent
+    is_call = transaction.scope is None or transaction.kind != "batch"
+    if is_call and not transaction.items:
+        return  # its scope, if it has one, is the name of its intent
     query = select(t.scopes).where(
         t.scopes.c.scope == transaction.scope,
         t.scopes.c.chain == lease.chain,
