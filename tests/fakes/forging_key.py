@@ -8,11 +8,14 @@ on any statement, also on ones that no circuit would prove, without a prover.
 import json
 from collections.abc import Sequence
 
-from py_ecc.optimized_bn128 import FQ, FQ2, G1, G2, multiply, normalize
-
+from airflow_cwf.core.evidence.bn254 import curve
 from airflow_cwf.core.evidence.groth16 import Proof, VerificationKey, vk_digest
 from airflow_cwf.core.evidence.poseidon import FIELD_ORDER as R
 from airflow_cwf.core.evidence.snarkjs_files import key_document
+
+# By way of our own module, which puts the recursion limit back that py_ecc raises.
+FQ, FQ2, G1, G2 = curve.FQ, curve.FQ2, curve.G1, curve.G2
+multiply, normalize = curve.multiply, curve.normalize
 
 
 def g1(scalar: int) -> tuple[int, int]:
