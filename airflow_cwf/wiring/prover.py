@@ -43,7 +43,7 @@ def open_prover(place: str | Path, *, environment: str) -> Prover:
     """
     circuits = load_circuits()
     return SnarkjsProver(
-        Path(place),
+        Path(place).resolve(),  # its programs run in a folder of their own
         circuits=circuits,
         keys={name: load_verification_key(name) for name in circuits},
         allow_development=environment == DEVELOPMENT,

@@ -6,6 +6,7 @@ because scrypt takes as much memory as the file asks for.
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -34,10 +35,9 @@ def open_keystore(text: str, password: str) -> PrivateKeySigner:
     """
     keystore = _parsed(text)
     named = _named_address(keystore)
-    from eth_account import Account  # half a second of imports, only when a key is opened
-
+    account = _eth_account()
     try:
-        key = bytes(Account.decrypt(keystore, password))
+        key = bytes(account.decrypt(keystore, password))
     except (ValueError, TypeError, KeyError, NotImplementedError):
         # Not chained: the cause's frames hold the password.
         message = (
@@ -58,9 +58,23 @@ def write_keystore(key: bytes, password: str, *, scrypt_n: int = STANDARD_SCRYPT
         SignerError: `key` is not a key.
     """
     PrivateKeySigner(key)
-    from eth_account import Account  # see open_keystore
+    account = _eth_account()
 
-    return json.dumps(Account.encrypt(key, password, kdf="scrypt", iterations=scrypt_n), indent=2)
+    return json.dumps(account.encrypt(key, password, kdf="scrypt", iterations=scrypt_n), indent=2)
+
+
+def _eth_account() -> Any:  # noqa: ANN401 - the package has no types
+    """Import eth_account, half a second, only when a key is opened.
+
+    It imports py_ecc, which raises Python's recursion limit for the whole process so far that
+    deeply nested JSON would crash the interpreter; the limit is put back.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        from eth_account import Account
+    finally:
+        sys.setrecursionlimit(limit)
+    return Account
 
 
 def _parsed(text: str) -> dict[str, Any]:
