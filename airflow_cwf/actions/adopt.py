@@ -2,7 +2,7 @@
 
 from airflow_cwf.actions.prepare import check_node
 from airflow_cwf.core.errors import LaneStoppedError
-from airflow_cwf.core.journal import Lane
+from airflow_cwf.core.journal_rows import Lane
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.states import LaneState
 

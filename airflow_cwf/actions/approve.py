@@ -1,6 +1,6 @@
 """Record a person's answer about a plan; it binds the plan's digest, not a task."""
 
-from airflow_cwf.core.journal import Approval
+from airflow_cwf.core.journal_rows import Approval
 from airflow_cwf.core.runtime import Runtime
 
 

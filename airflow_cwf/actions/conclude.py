@@ -12,7 +12,7 @@ from airflow_cwf.core.evidence.metadata import AgentEvidence
 from airflow_cwf.core.evidence.outputs import make_output, round_fee
 from airflow_cwf.core.evidence.receipts import in_order, make_receipt, receipts_root
 from airflow_cwf.core.intents import Plan, PlanItem, Scope, asset_id
-from airflow_cwf.core.journal import AgentRun, ItemRow
+from airflow_cwf.core.journal_rows import AgentRun, ItemRow
 from airflow_cwf.core.payments import payment_key
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.states import (

@@ -11,7 +11,7 @@ from airflow_cwf.core.erc20 import (
     classify_refusal,
     encode_transfer_from,
 )
-from airflow_cwf.core.journal import ItemOutcome, ItemRow, RecordedTransaction, TransactionItem
+from airflow_cwf.core.journal_rows import ItemOutcome, ItemRow, RecordedTransaction, TransactionItem
 from airflow_cwf.core.states import ItemState, Reason
 from airflow_cwf.core.transactions import TransactionReceipt
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airflow_cwf.core.chains import Chain
 from airflow_cwf.core.errors import LaneBusyError, LaneStoppedError
-from airflow_cwf.core.journal import Lease
+from airflow_cwf.core.journal_rows import Lease
 from airflow_cwf.core.ports import ChainClient
 from airflow_cwf.core.runtime import Runtime
 

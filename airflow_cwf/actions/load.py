@@ -23,7 +23,8 @@ from airflow_cwf.core.intents import (
     scope_id,
     sums_by_scope,
 )
-from airflow_cwf.core.journal import ItemRow, plan_artifact
+from airflow_cwf.core.journal import plan_artifact
+from airflow_cwf.core.journal_rows import ItemRow
 from airflow_cwf.core.money import format_amount
 from airflow_cwf.core.payment_files import parse_csv
 from airflow_cwf.core.payments import (

@@ -37,7 +37,7 @@ from airflow_cwf.core.errors import (
     WrongChainError,
 )
 from airflow_cwf.core.intents import Plan, PlanItem, Scope
-from airflow_cwf.core.journal import Prepared
+from airflow_cwf.core.journal_rows import Prepared
 from airflow_cwf.core.money import format_amount
 from airflow_cwf.core.ports import ChainClient
 from airflow_cwf.core.runtime import Runtime

@@ -14,7 +14,7 @@ from airflow_cwf.core.errors import (
     RpcError,
     TransportError,
 )
-from airflow_cwf.core.journal import RecordedTransaction
+from airflow_cwf.core.journal_rows import RecordedTransaction
 from airflow_cwf.core.ports import ChainClient
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.states import TransactionState

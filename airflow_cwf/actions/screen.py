@@ -1,7 +1,7 @@
 """Screen payees: load the sanctions list, note which one it was, and refuse whom it names."""
 
 from airflow_cwf.core.intents import Plan
-from airflow_cwf.core.journal import Screening
+from airflow_cwf.core.journal_rows import Screening
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.states import PAYABLE, Reason

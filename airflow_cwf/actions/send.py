@@ -10,7 +10,7 @@ from airflow_cwf.actions.lease import OpenLane
 from airflow_cwf.actions.limit_gas import limit_batch_gas
 from airflow_cwf.actions.reconcile import broadcast
 from airflow_cwf.core.batches import PayCall, encode_pay
-from airflow_cwf.core.journal import NewTransaction, RecordedTransaction, TransactionItem
+from airflow_cwf.core.journal_rows import NewTransaction, RecordedTransaction, TransactionItem
 from airflow_cwf.core.transactions import Call, FeeQuote, UnsignedTransaction
 
 

@@ -21,7 +21,7 @@ from airflow_cwf.core.chains import Chain, Token
 from airflow_cwf.core.errors import PreparationError, TransportError
 from airflow_cwf.core.fees import FeeCapError, GasStrategy
 from airflow_cwf.core.intents import PlanItem, Scope
-from airflow_cwf.core.journal import ItemRow, TransactionItem
+from airflow_cwf.core.journal_rows import ItemRow, TransactionItem
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.states import PAYABLE, Reason

@@ -13,7 +13,7 @@ from airflow_cwf.actions.verify_batch import BatchSource, verify_batch
 from airflow_cwf.actions.verify_report import State, UnknownError, VerificationReport, lines_of
 from airflow_cwf.actions.verify_subject import Terms, format_of
 from airflow_cwf.core.anchors import appended_events
-from airflow_cwf.core.errors import ChainError, ConfigError, VerificationError
+from airflow_cwf.core.errors import ChainError, ConfigError, StorageError, VerificationError
 from airflow_cwf.core.evidence import batch_document
 from airflow_cwf.core.evidence.batch_car import BATCH_FILE, BatchFile, read_batch_car
 from airflow_cwf.core.evidence.batch_document import MAX_BATCH_RECORDS, Batch, parse_batch
@@ -21,7 +21,7 @@ from airflow_cwf.core.evidence.car import MAX_BLOCK_BYTES, is_car, read_car
 from airflow_cwf.core.evidence.cid import DAG_PB, RAW, Cid
 from airflow_cwf.core.evidence.record import MAX_METADATA_BYTES
 from airflow_cwf.core.evidence.unixfs import MAX_DIRECTORY_BYTES, parse_directory
-from airflow_cwf.core.storage import ContentStore, StorageError
+from airflow_cwf.core.ports import ContentStore
 
 _HEAD_BYTES: Final = 64
 """More than the header of a CAR with one root."""

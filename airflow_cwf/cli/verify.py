@@ -20,8 +20,7 @@ from airflow_cwf.core.errors import ConfigError, VerificationError
 from airflow_cwf.core.evidence.cid import Cid, parse_cid
 from airflow_cwf.core.evidence.receipts import MAX_FILE_BYTES
 from airflow_cwf.core.evidence.trust import Trust
-from airflow_cwf.core.ports import ChainClient
-from airflow_cwf.core.storage import ContentStore
+from airflow_cwf.core.ports import ChainClient, ContentStore
 
 _STYLES: Final[Mapping[State, str]] = {
     State.HELD: "green",

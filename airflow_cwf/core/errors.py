@@ -28,6 +28,8 @@ CwfError                        retry
 │  ├─ LaneBusyError             SAME       another worker owns the lane
 │  └─ StaleLeaseError           RECONCILE  this worker lost the lane to another
 ├─ ProverError                  SAME       a proof could not be made; no money depends on it
+├─ StorageError                 SAME       the store of evidence gave no usable answer
+│  └─ CidMismatchError          NEVER      it holds other bytes than it was given
 └─ VerificationError            NEVER      every malformed or false evidence ends here
 
 Beside their subject stand `FeeCapError` (a PolicyError, core.fees), `StrategyError` (a ConfigError,
@@ -203,6 +205,18 @@ class ProverError(CwfError):
     """A proof could not be made: the program failed or took too long. No money depends on it."""
 
     retry = Retry.SAME
+
+
+class StorageError(CwfError):
+    """A content store gave no usable answer. All its actions may be repeated."""
+
+    retry = Retry.SAME
+
+
+class CidMismatchError(StorageError):
+    """A content store gave back other bytes than it was given; they do not count as pinned."""
+
+    retry = Retry.NEVER
 
 
 class VerificationError(CwfError):

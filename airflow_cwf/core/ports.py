@@ -8,6 +8,7 @@ must be known to be durable at the very line that made it (ADR 0003).
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from airflow_cwf.core.evidence.cid import Cid
 from airflow_cwf.core.evidence.groth16 import Proof
 from airflow_cwf.core.evidence.statement import Statement
 from airflow_cwf.core.screening import SanctionsList
@@ -122,6 +123,31 @@ class Artifacts(Protocol):
 
         Raises:
             ConfigError: there is no such file; says which and where.
+        """
+
+
+class ContentStore(Protocol):
+    """Where published evidence is kept: blocks under their CIDs."""
+
+    async def pin(self, root: Cid, car: bytes) -> None:
+        """Store a CAR's blocks, read each back, and keep everything that its root reaches.
+
+        May be repeated. Only a return means that it is pinned.
+
+        Raises:
+            StorageError: no usable answer; not pinned, or not known to be.
+            CidMismatchError: other bytes came back.
+            ConfigError: the store refuses these credentials, or is none.
+            VerificationError: `car` is not the CAR of `root`; nothing was sent.
+        """
+
+    async def read(self, cid: Cid, *, max_bytes: int) -> bytes:
+        """Return the bytes of one block.
+
+        Raises:
+            StorageError: no usable answer, or longer than `max_bytes`.
+            VerificationError: check 2; these bytes are not the ones that `cid` names.
+            ConfigError: the store refuses these credentials, or is none.
         """
 
 

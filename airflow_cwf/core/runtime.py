@@ -12,12 +12,12 @@ from airflow_cwf.core.ports import (
     Artifacts,
     ChainClient,
     Clock,
+    ContentStore,
     Prover,
     SanctionsSource,
     Signer,
     TransactionCodec,
 )
-from airflow_cwf.core.storage import ContentStore
 
 
 class Runtime(Protocol):

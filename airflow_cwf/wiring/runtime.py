@@ -28,7 +28,15 @@ from airflow_cwf.core.errors import ConfigError, MissingConnectionError
 from airflow_cwf.core.evidence.car import record_car
 from airflow_cwf.core.evidence.cid import raw_cid
 from airflow_cwf.core.policies import Policy
-from airflow_cwf.core.ports import Artifacts, ChainClient, Clock, Prover, SanctionsSource, Signer
+from airflow_cwf.core.ports import (
+    Artifacts,
+    ChainClient,
+    Clock,
+    ContentStore,
+    Prover,
+    SanctionsSource,
+    Signer,
+)
 from airflow_cwf.core.screening import SanctionsList
 from airflow_cwf.core.settings import (
     SanctionsSettings,
@@ -36,7 +44,6 @@ from airflow_cwf.core.settings import (
     SignerSettings,
     StorageSettings,
 )
-from airflow_cwf.core.storage import ContentStore
 from airflow_cwf.wiring.prover import load_circuits, open_prover
 
 SIGNERS: Final[Mapping[str, Callable[[SignerSettings], Signer]]] = {

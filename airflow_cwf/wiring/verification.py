@@ -8,7 +8,7 @@ import httpx
 from airflow_cwf.adapters.storage.kubo import KuboStore
 from airflow_cwf.core.errors import ConfigError
 from airflow_cwf.core.evidence.trust import MAX_TRUST_BYTES, NO_TRUST, Trust, parse_trust
-from airflow_cwf.core.storage import ContentStore
+from airflow_cwf.core.ports import ContentStore
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 

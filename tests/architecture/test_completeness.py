@@ -24,6 +24,8 @@ ONE_IMPLEMENTATION = {
     "TransactionCodec": "tests/unit/adapters/evm/test_codec.py",
     "SanctionsSource": "tests/unit/adapters/screening/test_ofac.py",
     "Artifacts": "tests/unit/adapters/storage/test_artifacts.py",
+    "ContentStore": "tests/unit/adapters/storage/test_kubo.py",
+    "Prover": "tests/unit/adapters/provers/test_snarkjs.py",
     "Clock": "tests/unit/adapters/clocks/test_system_clock.py",
 }
 """Roles that only one adapter fills (sources of one list count as one). A second adapter gets a
@@ -33,7 +35,7 @@ CAUGHT_BY_THEIR_CALLER = {
     "AddressError": "core/addresses.py: becomes the reason of a row",
     "AmountError": "core/money.py: becomes the reason of a row",
     "UnclearOutcomeError": "core/batch_outcomes.py: becomes the state `unclear`",
-    "MoneyUnknownError": "actions/verify_money.py: becomes the state `unknown` of check 13",
+    "UnknownError": "actions/verify_report.py: becomes the state `unknown` of a check",
     "MalformedReplyError": "adapters/evm/replies.py: becomes a TransportError",
     "_BusyError": "adapters/screening/ofac.py: says that another try may help",
 }

@@ -89,7 +89,7 @@ def test_parsing_an_example_opens_no_socket_and_loads_no_chain_library(dag, airf
     done = python(PARSE, dag, AIRFLOW_HOME=airflow_home)
     assert done.returncode == 0, done.stderr[-2000:]
     modules = set(done.stdout.split())
-    assert "airflow_cwf.operators.agent" in modules
+    assert "airflow_cwf.operators.base" in modules
     heavy = {"web3", "solders", "eth_account", "coincurve", "airflow_cwf.wiring"}
     assert modules & heavy == set()
 

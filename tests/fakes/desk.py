@@ -16,7 +16,7 @@ from airflow_cwf.core.intents import (
     scope_digest,
     scope_id,
 )
-from airflow_cwf.core.journal import (
+from airflow_cwf.core.journal_rows import (
     ItemOutcome,
     ItemRow,
     Lease,

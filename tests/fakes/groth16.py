@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_cwf.core.evidence.bn254 import curve, negated, sum_of_multiples
-from airflow_cwf.core.evidence.groth16 import G1, Proof, VerificationKey
+from airflow_cwf.core.evidence.groth16 import Proof, VerificationKey
+from airflow_cwf.core.evidence.points import G1
 from airflow_cwf.core.evidence.snarkjs_files import (
     parse_proof,
     parse_signals,

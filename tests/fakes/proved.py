@@ -221,8 +221,8 @@ class BlockStore:
     blocks: dict[str, bytes]
 
     async def read(self, cid: Cid, *, max_bytes: int) -> bytes:
+        from airflow_cwf.core.errors import StorageError
         from airflow_cwf.core.evidence.cid import require_named
-        from airflow_cwf.core.storage import StorageError
 
         if str(cid) not in self.blocks:
             raise StorageError("The IPFS node did not answer block/get in time.")

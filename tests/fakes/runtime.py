@@ -25,7 +25,7 @@ from airflow_cwf.core.chains import Chain, Token
 from airflow_cwf.core.contracts import batch_payment_address
 from airflow_cwf.core.fees import parse_strategy
 from airflow_cwf.core.intents import Scope
-from airflow_cwf.core.journal import ItemRow
+from airflow_cwf.core.journal_rows import ItemRow
 from airflow_cwf.core.policies import Policy
 from airflow_cwf.core.ports import ChainClient
 from airflow_cwf.core.schemas import WorkflowMetadata

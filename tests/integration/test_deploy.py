@@ -12,7 +12,7 @@ from airflow_cwf.actions.lease import OpenLane
 from airflow_cwf.actions.limit_gas import NODE_INTERFACE, limit_batch_gas
 from airflow_cwf.core.batches import BatchItem
 from airflow_cwf.core.errors import ConfigError, LaneStoppedError, PreparationError
-from airflow_cwf.core.journal import Lease
+from airflow_cwf.core.journal_rows import Lease
 from airflow_cwf.core.states import LaneState
 from airflow_cwf.localnet.anvil import DEV_ACCOUNTS
 from airflow_cwf.localnet.processes import LocalProcesses

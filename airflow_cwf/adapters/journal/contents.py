@@ -10,7 +10,7 @@ from airflow_cwf.adapters.journal import tables as t
 from airflow_cwf.adapters.journal.budgets import release
 from airflow_cwf.adapters.journal.items import CHUNK, change, check, check_transition, standings
 from airflow_cwf.core.errors import JournalError
-from airflow_cwf.core.journal import (
+from airflow_cwf.core.journal_rows import (
     Attempt,
     Inclusion,
     ItemOutcome,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from airflow_cwf.adapters.journal import tables as t
 from airflow_cwf.core.errors import JournalError
 from airflow_cwf.core.intents import PlanItem
-from airflow_cwf.core.journal import TransactionItem
+from airflow_cwf.core.journal_rows import TransactionItem
 from airflow_cwf.core.states import ITEM_TRANSITIONS, ItemState
 
 CHUNK: Final = 500

@@ -10,7 +10,7 @@ from airflow_cwf.core.errors import (
     StaleLeaseError,
     WrongChainError,
 )
-from airflow_cwf.core.journal import Lane, Lease
+from airflow_cwf.core.journal_rows import Lane, Lease
 from airflow_cwf.core.states import LaneState
 
 

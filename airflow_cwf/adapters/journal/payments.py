@@ -20,7 +20,7 @@ from airflow_cwf.adapters.journal.items import (
 )
 from airflow_cwf.core.errors import JournalError
 from airflow_cwf.core.intents import PlanItem, Scope
-from airflow_cwf.core.journal import ItemRow
+from airflow_cwf.core.journal_rows import ItemRow
 from airflow_cwf.core.states import PAYABLE, ItemState, Reason
 
 REVISABLE: Final = frozenset({ItemState.FAILED, ItemState.RESERVED, ItemState.REFUSED})

@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from airflow_cwf.adapters.journal import tables as t
 from airflow_cwf.adapters.journal.database import Database
-from airflow_cwf.core.journal import (
+from airflow_cwf.core.journal_rows import (
     AgentRun,
     Approval,
     Prepared,

@@ -19,10 +19,9 @@ from typing import Any, Final
 
 import httpx
 
-from airflow_cwf.core.errors import ConfigError, VerificationError
+from airflow_cwf.core.errors import CidMismatchError, ConfigError, StorageError, VerificationError
 from airflow_cwf.core.evidence.car import read_car
 from airflow_cwf.core.evidence.cid import Block, Cid, require_named
-from airflow_cwf.core.storage import CidMismatchError, StorageError
 
 __all__ = ["KuboLimits", "KuboStore"]
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from airflow_cwf.core.evidence.groth16 import G1, G2
+from airflow_cwf.core.evidence.points import G1, G2
 
 _RECURSION_LIMIT: Final = sys.getrecursionlimit()
 

@@ -11,9 +11,10 @@ The pairing (`bn254`) is imported where it is used, so that importing this modul
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 from airflow_cwf.core.errors import VerificationError
+from airflow_cwf.core.evidence.points import G1, G2
 from airflow_cwf.core.evidence.poseidon import FIELD_ORDER
 from airflow_cwf.core.hashes import sha3_256
 
@@ -22,11 +23,6 @@ BASE_ORDER: Final = 218882428718392752222464057452572750886963111572978236626890
 PROOF_WORDS: Final = 8
 KEY_CHECK: Final = 5
 PROOF_CHECK: Final = 8
-
-G1: TypeAlias = tuple[int, int]
-"""x, y."""
-G2: TypeAlias = tuple[int, int, int, int]
-"""x.c0, x.c1, y.c0, y.c1: coordinates are x = c0 + c1 * u with u^2 = -1."""
 
 
 @dataclass(frozen=True, slots=True)

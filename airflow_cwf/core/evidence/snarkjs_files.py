@@ -12,14 +12,13 @@ from typing import Final, NoReturn, cast
 
 from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.groth16 import (
-    G1,
-    G2,
     KEY_CHECK,
     PROOF_CHECK,
     Proof,
     VerificationKey,
     require_coordinates,
 )
+from airflow_cwf.core.evidence.points import G1, G2
 
 MAX_BYTES: Final = 2**20
 MAX_SIGNALS: Final = 1024

@@ -13,7 +13,7 @@ from airflow_cwf.core.errors import (
     PreparationError,
     StaleLeaseError,
 )
-from airflow_cwf.core.journal import NewTransaction
+from airflow_cwf.core.journal_rows import NewTransaction
 from airflow_cwf.core.policies import Policy
 from airflow_cwf.core.transactions import Call, FeeQuote, UnsignedTransaction
 from tests.fakes.chain import GWEI

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from airflow_cwf import wiring
-from airflow_cwf.core.journal import WorkflowRow
+from airflow_cwf.core.journal_rows import WorkflowRow
 from airflow_cwf.localnet.payday import DAG_ID, airflow_environment, count_payments, stored_result
 from airflow_cwf.localnet.people import make_payroll
 from airflow_cwf.localnet.world import LocalWorld
@@ -18,6 +18,9 @@ def world(tmp_path):
         "CWF_HOME": str(tmp_path / "cwf"),
         "CWF_SIGNER": str(tmp_path / "payer.json"),
         "CWF_SIGNER_PASSWORD_FILE": str(password),
+        "CWF_ENVIRONMENT": "development",
+        "CWF_ANCHOR_CHAIN": "polygon",
+        "CWF_PROVER": str(tmp_path / "prover"),
     }
     (tmp_path / "payer.json").write_text("{}")
     wiring.migrate_journal(wiring.settings_from_environment(environment))
@@ -39,6 +42,9 @@ def test_airflow_gets_its_connections_and_home_from_the_world(world):
     assert signer["password"] == "an open secret"
     assert json.loads(found["AIRFLOW_CONN_OFAC_DEFAULT"])["extra"]["path"] == str(world.sanctions)
     assert found["AIRFLOW__CWF__HOME"] == str(world.home)
+    assert found["AIRFLOW__CWF__ENVIRONMENT"] == "development"
+    assert found["AIRFLOW__CWF__ANCHOR_CHAIN"] == "polygon"
+    assert found["AIRFLOW__CWF__PROVER_PATH"] == world.environment["CWF_PROVER"]
 
 
 def test_a_red_runs_metadata_is_found_by_the_journal(world, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_cwf.core.journal import Approval
+from airflow_cwf.core.journal_rows import Approval
 from airflow_cwf.operators.agent import ConcurrentAgentOperator
 from airflow_cwf.operators.workflow import AggregateWorkflowOperator
 from tests.unit.operators.quiet_agents import QuietAgent, SentAgent

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_cwf.core.errors import JournalError
-from airflow_cwf.core.journal import ItemOutcome
+from airflow_cwf.core.journal_rows import ItemOutcome
 from airflow_cwf.core.states import ITEM_TRANSITIONS, PAYABLE, ItemState, Reason
 from tests.fakes.desk import CHAIN, PAYER, a_scope, items_of, receipt_of, with_amount
 

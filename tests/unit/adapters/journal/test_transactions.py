@@ -249,6 +249,6 @@ def test_fees_are_summed_exactly_and_reverted_ones_count(desk):
 
 
 def _reserved(item):
-    from airflow_cwf.core.journal import ItemOutcome
+    from airflow_cwf.core.journal_rows import ItemOutcome
 
     return ItemOutcome(item.key, item.revision, S.RESERVED)

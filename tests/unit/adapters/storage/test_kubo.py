@@ -7,12 +7,11 @@ import httpx
 import pytest
 
 from airflow_cwf.adapters.storage.kubo import KuboLimits, KuboStore
-from airflow_cwf.core.errors import ConfigError, VerificationError
+from airflow_cwf.core.errors import CidMismatchError, ConfigError, StorageError, VerificationError
 from airflow_cwf.core.evidence.batch_car import batch_blocks
 from airflow_cwf.core.evidence.batch_document import LogId, compose_batch
 from airflow_cwf.core.evidence.car import car_pieces, record_car
 from airflow_cwf.core.evidence.cid import raw_cid
-from airflow_cwf.core.storage import CidMismatchError, StorageError
 from tests.fakes.kubo_node import SECRET, KuboNode, Turn, saying
 
 RECORD = b'{"format":"cwf/1"}'
