@@ -36,6 +36,8 @@ def report(**changes):
         "state": "success",
         "seconds": 48.9,
         "workflow_id": "0x" + "ab" * 32,
+        "cid": "bafkrei" + "a" * 52,
+        "anchor": f"0x{'cd' * 32} on eip155:137 in block 50",
         "agents": [
             agent("ComplianceAgent", None, **screened),
             *(agent(f"PaymentAgent@{chain}", native) for chain, native in NATIVES.items()),
@@ -63,7 +65,12 @@ def report(**changes):
                 {"number": 13, "state": "unknown", "name": "money", "text": "no node"},
             ],
         },
-        "paths": {"folder": "/f", "logs": "/f/logs", "metadata": "/f/metadata.json"},
+        "paths": {
+            "folder": "/f",
+            "logs": "/f/logs",
+            "metadata": "/f/metadata.json",
+            "trust": "/f/trust.json",
+        },
     } | changes
 
 
@@ -87,6 +94,13 @@ def test_every_column_fits_and_nothing_is_cut_off(width):
     assert "PaymentAgent@polygon did not pay 2: blacklisted by the token" in text
 
 
+def test_the_record_s_name_and_the_transaction_that_anchored_it_are_whole_on_their_lines():
+    shown = report()
+    lines = printed(shown, 80).splitlines()
+    assert f"cid         {shown['cid']}" in lines
+    assert f"anchor      {shown['anchor']}" in lines
+
+
 def test_a_column_that_holds_nothing_is_left_out():
     assert " open " not in printed(report(), 100)
     stuck = [agent("PaymentAgent@polygon", "POL", unresolved=3)]
@@ -97,7 +111,7 @@ def test_the_last_lines_say_what_matters_in_plain_words():
     said = "\n".join(headline(report()))
     assert "Paid 59,994 of 59,994 people, nobody twice or too much" in said
     assert "508647.61 USDC" in said
-    assert "/f/metadata.json" in said
+    assert "cwf verify /f/metadata.json --trust /f/trust.json --dev" in said
     assert "red" not in said
 
 
@@ -113,7 +127,8 @@ def test_a_run_that_is_not_whole_says_so_and_where_to_look():
 
 
 def test_a_report_without_any_agent_prints_too():
-    empty = report(agents=[], bad_rows=[], workflow_id=None, verify={"exit_code": 2, "checks": []})
+    nothing = {"workflow_id": None, "cid": None, "anchor": None}
+    empty = report(agents=[], bad_rows=[], verify={"exit_code": 2, "checks": []}, **nothing)
     assert "Paid" in printed(empty, 80)
 
 
