@@ -6,11 +6,12 @@ RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /src
 # The dependencies first: they change less often than the code.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev --no-install-project --extra postgres
+RUN uv sync --frozen --no-dev --no-install-project --extra postgres --extra prover
 COPY LICENSE README.md ./
 COPY operators operators
 COPY hooks hooks
 COPY dags dags
+COPY circuits circuits
 COPY airflow_cwf airflow_cwf
 RUN uv build --wheel --out-dir /dist \
     && uv pip install --python /opt/venv/bin/python --no-deps /dist/*.whl

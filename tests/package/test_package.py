@@ -16,7 +16,22 @@ pytestmark = pytest.mark.package
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 GOOD_FILE = ROOT / "tests" / "vectors" / "payments" / "good.csv"
-LINKED = {"operators": "operators", "hooks": "hooks", "example_dags": "dags"}
+LINKED = {
+    "operators": "operators",
+    "hooks": "hooks",
+    "example_dags": "dags",
+    "data/circuits": "circuits",
+}
+CARRIED = [
+    *("chains.json", "circuits.json", "trust.json", "keys/cwf-8.json"),
+    *("contracts/BatchPayment.json", "contracts/WorkflowAnchor.json"),
+    *("prover/package.json", "prover/package-lock.json"),
+    *("circuits/cwf-8.circom", "circuits/workflow.circom", "circuits/poseidon.circom"),
+    *("circuits/poseidon_constants.circom", "circuits/development_key.mjs"),
+    "circuits/published_randomness.cjs",
+]
+"""What an installed package brings along: chains, contracts, trust, and what makes the prover."""
+PROOFS = ROOT / "tests" / "vectors" / "groth16" / "cwf-8"
 
 NAMES = """
 import importlib, json, sys
@@ -44,11 +59,13 @@ print(json.dumps({"errors": bag.import_errors, "dags": tasks}))
 """
 
 
-def run(*command, **options):
+def run(*command, exit_status=0, **options):
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, **options
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == exit_status, (
+        f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    )
     return done.stdout
 
 
@@ -86,8 +103,9 @@ def environment(built, tmp_path_factory):
         "COLUMNS": "120",
     }
 
-    def inside(program, *arguments):
-        return run(python.with_name(program), *arguments, cwd=folder, env=clean)
+    def inside(program, *arguments, exit_status=0):
+        command = (python.with_name(program), *arguments)
+        return run(*command, exit_status=exit_status, cwd=folder, env=clean)
 
     return inside
 
@@ -99,7 +117,7 @@ def test_the_wheel_holds_plain_files_and_no_tests(built):
             i.filename for i in wheel.infolist() if (i.external_attr >> 16) & 0o170000 == 0o120000
         ]
         for inside, folder in LINKED.items():
-            for path in (ROOT / folder).glob("*.py"):
+            for path in files_of(folder):
                 assert wheel.read(f"airflow_cwf/{inside}/{path.name}") == path.read_bytes()
     assert links == []
     assert {name.split("/")[0] for name in names} == {
@@ -108,6 +126,7 @@ def test_the_wheel_holds_plain_files_and_no_tests(built):
     }
     data = {f"airflow_cwf/data/{p.relative_to(ROOT / 'airflow_cwf/data')}" for p in data_files()}
     assert data <= names
+    assert {f"airflow_cwf/data/{name}" for name in CARRIED} <= names
     assert "airflow_cwf/py.typed" in names
     assert [name for name in names if "test" in name.lower()] == []
 
@@ -118,8 +137,10 @@ def test_the_sdist_holds_plain_files_and_no_tests(built):
     assert [m.name for m in members if not m.isreg() and not m.isdir()] == []
     names = {m.name.partition("/")[2] for m in members}
     for inside, folder in LINKED.items():
-        assert {f"airflow_cwf/{inside}/{p.name}" for p in (ROOT / folder).glob("*.py")} <= names
-    assert {"README.md", "CHANGELOG.md", "LICENSE", "contracts/BatchPayment.sol"} <= names
+        assert {f"airflow_cwf/{inside}/{p.name}" for p in files_of(folder)} <= names
+    assert {f"airflow_cwf/data/{name}" for name in CARRIED} <= names
+    assert {"README.md", "CHANGELOG.md", "LICENSE"} <= names
+    assert {"contracts/BatchPayment.sol", "contracts/WorkflowAnchor.sol"} <= names
     assert [name for name in names if name.startswith(("tests/", "node_modules/", "."))] == [
         ".gitignore"
     ]
@@ -139,10 +160,30 @@ def test_the_command_works_and_checks_a_payments_file(environment):
     assert checked["payments"] == checked["rows"] > 0
 
 
+def test_the_installed_command_checks_proofs_and_knows_how_to_verify(environment, tmp_path):
+    names = {"--vk": "verification_key.json", "--public": "public.json", "--proof": "proof.json"}
+    given = {option: PROOFS / name for option, name in names.items()}
+
+    def verdict(files, *, exit_status):
+        words = [word for pair in files.items() for word in pair]
+        return environment("cwf", "proof", "verify", *words, exit_status=exit_status)
+
+    assert verdict(given, exit_status=0).startswith("HELD")
+    signals = json.loads(given["--public"].read_bytes())
+    signals[2] = str(int(signals[2]) + 1)
+    changed = tmp_path / "public.json"
+    changed.write_text(json.dumps(signals))
+    assert verdict(given | {"--public": changed}, exit_status=1).startswith("FALSE")
+    assert "--receipts" in environment("cwf", "verify", "--help")
+
+
 def test_airflow_loads_the_example_dags_of_the_installed_package(environment):
     found = last_line(environment("python", "-c", DAGS))
     assert found["errors"] == {}
-    assert found["dags"] == {"cross_chain_payroll": ["approve", "load", "pay", "prove", "screen"]}
+    assert found["dags"] == {
+        "anchor_every_n_blocks": ["anchor"],
+        "cross_chain_payroll": ["approve", "load", "pay", "prove", "screen"],
+    }
 
 
 def test_airflow_lists_the_provider(environment):
@@ -153,3 +194,7 @@ def test_airflow_lists_the_provider(environment):
 
 def data_files():
     return list((ROOT / "airflow_cwf" / "data").rglob("*.json"))
+
+
+def files_of(folder):
+    return [path for path in (ROOT / folder).iterdir() if path.is_file()]
