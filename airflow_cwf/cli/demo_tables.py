@@ -115,7 +115,7 @@ def _table(*headers: str, title: str | None = None) -> Table:
         justify: Any = (
             "right" if header in {"items", "paid", "failed", "tx", "in flight"} else "left"
         )
-        table.add_column(header, justify=justify, no_wrap=header in NARROW)
+        table.add_column(header, justify=justify, no_wrap=header in NARROW, overflow="fold")
     return table
 
 

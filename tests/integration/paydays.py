@@ -14,11 +14,13 @@ import psutil
 
 from airflow_cwf import wiring
 from airflow_cwf.actions.deploy import allow_batch_payment
+from airflow_cwf.core.contracts import anchor_address
 from airflow_cwf.localnet.airflow import LocalAirflow
 from airflow_cwf.localnet.payday import airflow_environment
 from airflow_cwf.localnet.people import COLUMNS, made_up_address
 from airflow_cwf.localnet.processes import LocalProcesses, wait_for
-from airflow_cwf.localnet.world import DEPLOYER, PAYER, LocalWorld, build_world
+from airflow_cwf.localnet.world import DEPLOYER, PAYER, LocalWorld, build_world, prover_place
+from airflow_cwf.wiring.prover import install_prover
 
 ROOT = Path(__file__).parents[2]
 PAYROLL = "cross_chain_payroll"
@@ -159,10 +161,20 @@ class Office:
             found |= {p.reference: int(a, 16) for p, a in zip(there, answers, strict=True)}
         return found
 
-    def nonces(self) -> dict[str, int]:
-        """Return how many transactions the payer has sent, by chain."""
-        ask = [("eth_getTransactionCount", [PAYER.address, "latest"])]
-        return {chain: int(self.rpc(chain, ask)[0], 16) for chain in self.world.chains}
+    def nonces(self, *chains: str) -> dict[str, int]:
+        """Return how many transactions the payer has sent beside appends to its log, by chain."""
+        return {chain: self._signed(chain) for chain in chains or self.world.chains}
+
+    def _signed(self, chain: str) -> int:
+        anchor = anchor_address(wiring.load_contract("WorkflowAnchor"))
+        count, appends = self.rpc(
+            chain,
+            [
+                ("eth_getTransactionCount", [PAYER.address, "latest"]),
+                ("eth_getLogs", [{"address": anchor, "fromBlock": "0x0", "toBlock": "latest"}]),
+            ],
+        )
+        return int(count, 16) - len(appends)
 
     def rpc(self, chain: str, calls: list[tuple[str, list[object]]]) -> list[str]:
         """Call a node, all in one batch."""
@@ -229,6 +241,7 @@ class Office:
 
 def open_office(folder: Path, processes: LocalProcesses) -> Office:
     """Build the world, give the treasury plenty, and start an Airflow with the DAGs."""
+    install_prover(prover_place(), report=print)
     world = build_world(processes, folder=folder, employees=60, seed="integration")
     asyncio.run(_fill_treasury(world))
     dags = folder / "dags"

@@ -228,8 +228,7 @@ def test_one_chain_that_does_not_answer_keeps_all_chains_from_paying(office):
     assert {states[agent] for agent in AGENTS} == {"failed"}
     assert states["prove"] == "failed"
     alive = [chain for chain in office.world.chains if chain != "polygon"]
-    ask = [("eth_getTransactionCount", ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "latest"])]
-    assert {c: int(office.rpc(c, ask)[0], 16) for c in alive} == {c: nonces[c] for c in alive}
+    assert office.nonces(*alive) == {chain: nonces[chain] for chain in alive}
     log = office.log(run, "pay", map_index=0)
     assert "PaymentAgent@polygon cannot commit, so PaymentAgent@ethereum signs nothing" in log
     assert node.url not in log
