@@ -9,6 +9,7 @@ from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.binding import binding
 from airflow_cwf.core.evidence.groth16 import (
     PROOF_WORDS,
+    Proof,
     VerificationKey,
     check_key,
     decode_proofs,
@@ -161,6 +162,16 @@ def check_signals(document: Mapping[str, object]) -> str:
     return "every signal is the record's; successes, fees and times add up to the totals"
 
 
+def check_encoding(document: Mapping[str, object]) -> tuple[Proof, ...]:
+    """Return the proofs of all chunks; their form is false or true whatever the key.
+
+    Raises:
+        VerificationError: check 8.
+    """
+    chunks = len(ProvedRecord(document).circuits)
+    return decode_proofs(cast("str", document["zk_proof"]), chunks=chunks)
+
+
 def check_proofs(document: Mapping[str, object], *, trust: Trust) -> str:
     """Check 8: the pairing of every chunk, about half a second each.
 
@@ -172,13 +183,12 @@ def check_proofs(document: Mapping[str, object], *, trust: Trust) -> str:
         VerificationError: check 8.
     """
     record = ProvedRecord(document)
-    chunks = len(record.circuits)
-    proofs = decode_proofs(cast("str", document["zk_proof"]), chunks=chunks)
+    proofs = check_encoding(document)
     digests = cast("list[str]", document["verification_keys"])
     keys: dict[str, VerificationKey] = {name: open_key(trust.keys[name]) for name in digests}
     for digest, proof, signals in zip(digests, proofs, record.signals, strict=True):
         verify(keys[digest], proof, signals)
-    return f"{chunks} proof(s) hold: somebody knew the rows behind exactly these steps"
+    return f"{len(proofs)} proof(s) hold: somebody knew the rows behind exactly these steps"
 
 
 def _check_lengths(record: ProvedRecord) -> None:

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from airflow_cwf.actions.verify_origin import check_name, check_signer
 from airflow_cwf.actions.verify_proof import (
     check_binding,
+    check_encoding,
     check_keys,
     check_proofs,
     check_roots,
@@ -84,7 +85,8 @@ def _proofs(subject: Subject, terms: Terms, findings: Mapping[int, Finding]) -> 
     if not subject.proved:
         return State.NOT_CHECKED, NO_PROOF
     if findings[5][0] is not State.HELD:
-        return State.NOT_CHECKED, "needs the key of check 5"
+        check_encoding(subject.document)
+        return State.NOT_CHECKED, "needs the key of check 5; the proof is in its form"
     return State.HELD, check_proofs(subject.document, trust=terms.trust)
 
 
