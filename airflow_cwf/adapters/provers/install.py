@@ -5,8 +5,10 @@ A place looks like this; any place can be copied to a machine without network (`
     package-lock.json  node_modules/          programs, pinned with their integrity
     cwf-8/circuit.wasm  cwf-8/proving.zkey    files, pinned by `data/circuits.json`
     work/                                     of running proofs, swept
+    .lock                                     held by the one process that installs
 """
 
+import fcntl
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -47,6 +49,8 @@ def install(
 ) -> None:
     """Bring programs and keys into `place`; what is already right is left alone.
 
+    Of several processes at once one installs, the others wait for it and find everything right.
+
     Args:
         place: folder of the prover, made if it does not exist.
         circuits: the circuits to install keys of.
@@ -59,10 +63,11 @@ def install(
         ProverError: a program failed, or built another file than the pinned one.
     """
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    install_programs(place, npm=sources.npm, offline=offline, report=report)
-    for circuit in circuits.values():
-        if not _is_right(place / circuit.id, circuit):
-            _install_circuit(place, circuit, sources=sources, offline=offline, report=report)
+    with _alone_in(place):
+        install_programs(place, npm=sources.npm, offline=offline, report=report)
+        for circuit in circuits.values():
+            if not _is_right(place / circuit.id, circuit):
+                _install_circuit(place, circuit, sources=sources, offline=offline, report=report)
     report(f"The prover is installed in {place}.")
 
 
@@ -147,6 +152,14 @@ def _put(source: Path, target: Path) -> None:
     if target.is_dir():
         shutil.rmtree(target)
     source.replace(target)
+
+
+@contextmanager
+def _alone_in(place: Path) -> Iterator[None]:
+    """Wait until no other process installs here; the system lets go of the lock of a killed one."""
+    with (place / ".lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
