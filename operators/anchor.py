@@ -1,11 +1,12 @@
 """AnchorRecordsOperator: append every record that waits to the log, at a block clock's tick."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Asset
 
-from airflow_cwf.core.errors import ConfigError
+from airflow_cwf.core.errors import ConfigError, TransportError, UnresolvedError
 from airflow_cwf.core.fees import parse_strategy
 from airflow_cwf.hooks.chains import anchor_chain
 from airflow_cwf.operators.base import CwfOperator
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cwf.core.runtime import Runtime
+
+
+STILL_S: Final = 900.0
+"""How long a chain may stand still before a task no longer waits for it."""
 
 
 class AnchorRecordsOperator(CwfOperator):
@@ -50,15 +55,32 @@ class AnchorRecordsOperator(CwfOperator):
         for batch in done:
             self.log.info("%(records)d records anchored in block %(block)d: %(tx_hash)s", batch)
         if self.clock is not None:
-            events = context["triggering_asset_events"][self.clock]
-            due = max((event.extra["payload"]["block"] for event in events), default=0)
-            context["asset_state_store"][self.clock].set(CURSOR, due)
+            self._move_cursor(context, self.clock)
         return done
+
+    def _move_cursor(self, context: "Context", clock: Asset) -> None:
+        """Move the clock's cursor up to the newest tick that called this run, never back.
+
+        A run that a person triggers has no tick, and a late one may have an old tick.
+        """
+        store = context["asset_state_store"][clock]
+        ticks = [_tick(event.extra) for event in context["triggering_asset_events"][clock]]
+        due = max(ticks, default=0)
+        stored = store.get(CURSOR, 0)
+        if not isinstance(stored, int) or due > stored:
+            store.set(CURSOR, due)
 
     async def _anchor(self, ports: "Runtime") -> list[dict[str, Any]]:
         from airflow_cwf.actions.advance import anchor_all
 
         return await anchor_all(ports, strategy=parse_strategy(self.gas_strategy))
+
+
+def _tick(extra: Mapping[str, Any]) -> int:
+    """Return the block that an event tells of; 0 if it is none of the trigger's."""
+    payload = extra.get("payload")
+    block = payload.get("block") if isinstance(payload, Mapping) else None
+    return block if isinstance(block, int) and not isinstance(block, bool) else 0
 
 
 def required_anchor_chain() -> str:
@@ -82,10 +104,30 @@ async def next_multiple(ports: "Runtime", chain: str, every: int) -> tuple[int, 
 
 
 async def wait_until(ports: "Runtime", chain: str, block: int) -> None:
-    """Poll until the head has reached `block`."""
+    """Poll until the head has reached `block`.
+
+    A node that does not answer is asked again; a chain that stands still is not waited for.
+
+    Raises:
+        UnresolvedError: the head did not move for `STILL_S`.
+    """
     client = ports.client(chain)
     pause = min(2.0, ports.chains[chain].block_time_s)
-    while (await client.block("latest")).number < block:
+    seen, moved_at = -1, ports.clock.now()
+    while True:
+        with suppress(TransportError):
+            head = (await client.block("latest")).number
+            if head >= block:
+                return
+            if head > seen:
+                seen, moved_at = head, ports.clock.now()
+        if ports.clock.now() - moved_at >= STILL_S:
+            message = (
+                f"{chain} has made no block that its node shows for {STILL_S:.0f} s; its last is "
+                f"{max(seen, 0)}, and {block} is waited for. The record is stored and proved; "
+                "running again goes on from there."
+            )
+            raise UnresolvedError(message)
         await ports.clock.sleep(pause)
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 from airflow_cwf.actions.aggregate import anchor_destination
 from airflow_cwf.actions.anchor import Anchoring, anchor
 from airflow_cwf.actions.prove import prove
-from airflow_cwf.actions.publish import publish_record, read_record
-from airflow_cwf.actions.run_folder import METADATA, run_path
+from airflow_cwf.actions.publish import publish_record, read_car_of, read_record
+from airflow_cwf.actions.run_folder import CAR, METADATA, run_path
 from airflow_cwf.core.anchor_log import BatchRow, WaitingRecord, log_name
 from airflow_cwf.core.evidence.batch_car import batch_blocks
 from airflow_cwf.core.evidence.batch_document import LogId, parse_batch
@@ -22,7 +22,7 @@ from airflow_cwf.core.evidence.log import log_leaves, log_path
 from airflow_cwf.core.evidence.outputs import VIEW_FLOATS
 from airflow_cwf.core.evidence.record import is_proved, parse_document, record_of
 from airflow_cwf.core.fees import GasStrategy, parse_strategy
-from airflow_cwf.core.journal import WorkflowRow
+from airflow_cwf.core.journal_rows import WorkflowRow
 from airflow_cwf.core.runtime import Runtime
 
 
@@ -47,14 +47,19 @@ async def prove_and_publish(row: WorkflowRow, runtime: Runtime) -> str:
     document = parse_document(runtime.artifacts.read(path))
     if not is_proved(document):
         document = await prove(document, runtime)
-        runtime.artifacts.write(path, canonical_bytes(document, float_members=VIEW_FLOATS))
-    record = canonical_bytes(record_of(document))
-    cid = await publish_record(record, run=row.run, workflow_id=row.workflow_id, runtime=runtime)
+        _write(path, document, runtime)
+    cid = await publish_record(canonical_bytes(record_of(document)), runtime=runtime)
     log = _log_of(document)
-    runtime.journal.anchors.publish(
+    chosen = runtime.journal.anchors.publish(
         row.workflow_id, cid=str(cid), log=None if log is None else log_name(log)
     )
-    return str(cid)
+    if chosen != str(cid):  # another worker's proof of the same run came first
+        _write(path, _with_record(document, chosen, runtime), runtime)
+    runtime.artifacts.write(run_path(row.run, row.workflow_id, CAR), read_car_of(chosen, runtime))
+    batch = runtime.journal.anchors.batch_of(row.workflow_id)
+    if batch is not None and batch.tx_hash is not None and document["anchor"] is None:
+        note_anchor(batch, runtime)  # anchored meanwhile, by a worker that took it along
+    return chosen
 
 
 async def anchor_waiting(work: Anchoring, runtime: Runtime) -> list[Anchored]:
@@ -94,7 +99,7 @@ def note_anchor(row: BatchRow, runtime: Runtime) -> None:
     known = runtime.journal.anchors.leaves(row.log)[: row.size]
     leaves = log_leaves([parse_cid(record.cid) for record in known])
     records = known[row.old_size :]
-    files = {f"0x{r.workflow_id}": read_record(r, runtime) for r in records}
+    files = {f"0x{r.workflow_id}": read_record(r.cid, runtime) for r in records}
     directory = batch_blocks(batch, files)[0].cid
     growth = batch.growth
     for record in records:
@@ -122,8 +127,18 @@ def note_anchor(row: BatchRow, runtime: Runtime) -> None:
 
 def _write_anchor(record: WaitingRecord, anchor_: Mapping[str, object], runtime: Runtime) -> None:
     path = run_path(record.run, record.workflow_id, METADATA)
-    document = parse_document(runtime.artifacts.read(path))
-    document["anchor"] = dict(anchor_)
+    stored = parse_document(runtime.artifacts.read(path))
+    document = _with_record(stored, record.cid, runtime) | {"anchor": dict(anchor_)}
+    if document != stored:
+        _write(path, document, runtime)
+
+
+def _with_record(document: Mapping[str, object], cid: str, runtime: Runtime) -> dict[str, object]:
+    """Return a metadata that holds the published record, whoever proved it."""
+    return dict(document) | parse_document(read_record(cid, runtime)) | {"cid": cid}
+
+
+def _write(path: str, document: Mapping[str, object], runtime: Runtime) -> None:
     runtime.artifacts.write(path, canonical_bytes(document, float_members=VIEW_FLOATS))
 
 

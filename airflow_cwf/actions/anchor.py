@@ -24,7 +24,12 @@ from airflow_cwf.core.anchors import (
     encode_append,
     encode_head,
 )
-from airflow_cwf.core.errors import PreparationError, TransportError, UnresolvedError
+from airflow_cwf.core.errors import (
+    LaneBusyError,
+    PreparationError,
+    TransportError,
+    UnresolvedError,
+)
 from airflow_cwf.core.evidence.batch_document import (
     MAX_BATCH_RECORDS,
     Batch,
@@ -36,12 +41,17 @@ from airflow_cwf.core.evidence.cid import parse_cid
 from airflow_cwf.core.evidence.log import log_leaves
 from airflow_cwf.core.fees import FeeCapError, GasStrategy
 from airflow_cwf.core.hashes import sha3_256
+from airflow_cwf.core.journal_rows import RecordedTransaction
 from airflow_cwf.core.runtime import Runtime
 from airflow_cwf.core.states import TransactionState
 from airflow_cwf.core.transactions import Call
 
 ANCHOR_RUN = "anchor"
 """Under which run the journal keeps the fees of appends."""
+
+
+MOST_REVERTED = 3
+"""So many appends of one batch may revert; each can be another worker's, reorganised away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +82,37 @@ async def anchor(work: Anchoring, runtime: Runtime) -> BatchRow | None:
     root_block = await publish_batch(batch, _records_of(row, runtime), runtime=runtime)
     chain = runtime.chains[work.chain_name]
     deadline = runtime.clock.now() + work.timeout_s
-    leasing = leased_lane(chain=chain, contract=work.log.contract, runtime=runtime, max_retries=0)
-    async with leasing as lane:
-        while True:
-            try:
-                done = await _step(lane, work, batch, row, root_block)
-            except (TransportError, FeeCapError):  # nothing was concluded; ask again
-                done = None
-            if done is not None:
-                return done
+    while True:
+        leasing = leased_lane(
+            chain=chain, contract=work.log.contract, runtime=runtime, max_retries=0
+        )
+        try:
+            async with leasing as lane:
+                return await _until_final(lane, work, row, root_block, deadline=deadline)
+        except LaneBusyError:  # perhaps with this very batch, until its append is final
             if runtime.clock.now() >= deadline:
-                message = (
-                    f"The append of {len(batch.records)} records is not final yet. Nothing is "
-                    "lost; running again goes on from here."
-                )
-                raise UnresolvedError(message)
-            await runtime.clock.sleep(min(2.0, chain.block_time_s / 2))
+                raise
+
+
+async def _until_final(
+    lane: OpenLane, work: Anchoring, row: BatchRow, root_block: bytes, *, deadline: float
+) -> BatchRow:
+    batch = parse_batch(row.document)
+    while True:
+        trouble = ""
+        try:
+            done = await _step(lane, work, batch, row, root_block)
+        except (TransportError, FeeCapError) as error:  # nothing was concluded; ask again
+            done, trouble = None, f" ({error})"
+        if done is not None:
+            return done
+        if lane.runtime.clock.now() >= deadline:
+            message = (
+                f"The append of {len(batch.records)} records is not final yet{trouble}. Nothing "
+                "is lost; running again goes on from here."
+            )
+            raise UnresolvedError(message)
+        await lane.runtime.clock.sleep(min(2.0, lane.chain.block_time_s / 2))
 
 
 async def _step(
@@ -103,9 +128,10 @@ async def _step(
             return replace(row, tx_hash=where.tx_hash, block=where.block)
     if any(t.state in {TransactionState.RECORDED, TransactionState.INCLUDED} for t in sent):
         return None
+    await _require_head(lane, batch)
+    _require_sense(lane, sent)
     data = encode_append(_append_call(batch, root_block))
     gas = append_gas_limit(calldata=data, posting_gas=await posting_gas(lane, data))
-    await _require_head(lane, batch)
     fees = await quote(lane.client, work.strategy, cap=lane.runtime.policy.max_fee_per_gas)
     await send_call(
         lane,
@@ -119,14 +145,36 @@ async def _step(
 
 
 async def _require_head(lane: OpenLane, batch: Batch) -> None:
-    """Refuse to append to a head that is not the one the batch was composed on."""
+    """Refuse to append to other code, or to a head that is not the one the batch began at."""
+    if await lane.client.code(lane.contract) != lane.runtime.workflow_anchor.code:
+        message = (
+            f"There is no WorkflowAnchor of this version at {lane.contract}. Nothing was sent and "
+            f"the records wait. Run `cwf contracts deploy --chain {lane.chain.name}`."
+        )
+        raise PreparationError(message, chain=lane.chain.caip2)
     answer = await lane.client.call(lane.contract, encode_head(batch.log.submitter))
-    head = decode_head(answer)
+    try:
+        head = decode_head(answer)
+    except ValueError as error:
+        message = f"The node's answer for the log's head cannot be read: {error}"
+        raise PreparationError(message, chain=lane.chain.caip2) from error
     if head != Head(batch.growth.old_size, batch.growth.old_root):
         message = (
             f"The log's head on chain has {head.size} records, and this journal's batch begins "
             f"at {batch.growth.old_size}: another journal appends for {batch.log.submitter}. "
             "Nothing was sent. Give each journal a submitter of its own."
+        )
+        raise PreparationError(message, chain=lane.chain.caip2)
+
+
+def _require_sense(lane: OpenLane, sent: Sequence[RecordedTransaction]) -> None:
+    """Refuse to pay for yet another append if they revert although the head is the right one."""
+    reverted = [t for t in sent if t.state is TransactionState.FINAL]
+    if len(reverted) >= MOST_REVERTED:
+        message = (
+            f"The append reverted {len(reverted)} times although the log's head is the one it "
+            "expects. Nothing is lost, and nothing more was sent: look at the last transaction, "
+            f"{reverted[-1].attempts[-1].signed.hash}."
         )
         raise PreparationError(message, chain=lane.chain.caip2)
 
@@ -144,18 +192,19 @@ def _open_batch(work: Anchoring, runtime: Runtime) -> BatchRow | None:
     """Return the batch to go on with: the stored one, else a new one of all that wait."""
     anchors = runtime.journal.anchors
     name = log_name(work.log)
-    row = anchors.open_batch(name)
-    if row is not None:
-        return row
-    waiting = anchors.waiting(name, limit=MAX_BATCH_RECORDS)
-    if not waiting:
-        return None
-    known = [parse_cid(record.cid) for record in anchors.leaves(name)]
-    batch = compose_batch(
-        work.log, leaves=log_leaves(known), records=[parse_cid(r.cid) for r in waiting]
-    )
-    row = BatchRow(name, batch.growth.old_size, batch.growth.size, batch.data, None, None)
-    anchors.compose(row, waiting)
+    while (row := anchors.open_batch(name)) is None:
+        known = [parse_cid(record.cid) for record in anchors.leaves(name)]
+        waiting = anchors.waiting(name, limit=MAX_BATCH_RECORDS)
+        if not waiting:
+            return None
+        batch = compose_batch(
+            work.log, leaves=log_leaves(known), records=[parse_cid(r.cid) for r in waiting]
+        )
+        growth = batch.growth
+        # If another worker was first, there is its batch to go on with, or less that waits.
+        anchors.compose(
+            BatchRow(name, growth.old_size, growth.size, batch.data, None, None), waiting
+        )
     return row
 
 

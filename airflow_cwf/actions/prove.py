@@ -39,7 +39,7 @@ async def prove(document: Mapping[str, object], runtime: Runtime) -> dict[str, o
     proved = dict(document) | {
         "zk_proof": encode_proofs(proofs),
         "public_signals": [str(signal) for one in wanted for signal in one.signals],
-        "signature": _signature(digest, runtime) if anchor_to is not None else None,
+        "signature": None if anchor_to is None else _signature(digest, anchor_to, runtime),
     }
     return proved | {"cid": str(raw_cid(canonical_bytes(record_of(proved))))}
 
@@ -55,5 +55,12 @@ def _require_circuits(document: Mapping[str, object], wanted: Sequence[Statement
         raise ConfigError(message)
 
 
-def _signature(digest: bytes, runtime: Runtime) -> str:
+def _signature(digest: bytes, anchor_to: Mapping[str, object], runtime: Runtime) -> str:
+    if runtime.signer.address != anchor_to["submitter"]:
+        message = (
+            f"This run's record names {anchor_to['submitter']} as its submitter, and the signer is "
+            f"{runtime.signer.address}. Nothing is lost. Configure that key, or set the anchor "
+            "chain and aggregate again: an unanchored record is then made anew for this one."
+        )
+        raise ConfigError(message)
     return encode_signature(*runtime.signer.sign_digest(signing_digest(digest)))

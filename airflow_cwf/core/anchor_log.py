@@ -56,8 +56,20 @@ class BatchRow:
 class AnchorBook(Protocol):
     """Records on their way into a log."""
 
-    def publish(self, workflow_id: str, *, cid: str, log: str | None) -> None:
-        """Store a proved record's CID, and queue it for its log, in one commit."""
+    def publish(self, workflow_id: str, *, cid: str, log: str | None) -> str:
+        """Store a proved record's CID, queue it for its log, in one commit; return what counts.
+
+        Two workers that prove one run make two proofs, hence two CIDs: the first one counts.
+
+        Raises:
+            JournalError: there is no such record.
+        """
+
+    def withdraw(self, workflow_id: str, *, core_digest: str) -> bool:
+        """Take a record that has no position out of its queue: it is made anew, with this core.
+
+        Returns whether it was: one with a position stays what it is.
+        """
 
     def leaves(self, log: str) -> list[WaitingRecord]:
         """Return the records that have a position, in its order."""
@@ -65,15 +77,15 @@ class AnchorBook(Protocol):
     def waiting(self, log: str, *, limit: int) -> list[WaitingRecord]:
         """Return published records without a position, oldest first."""
 
-    def compose(self, batch: BatchRow, records: Sequence[WaitingRecord]) -> None:
+    def compose(self, batch: BatchRow, records: Sequence[WaitingRecord]) -> bool:
         """Store a batch and give its records the positions from `old_size` on, in one commit.
 
-        Raises:
-            JournalError: a batch from this size exists already.
+        Returns whether it did: if another worker was first, in whole or in part, nothing is
+        stored and the caller looks again.
         """
 
     def open_batch(self, log: str) -> BatchRow | None:
-        """Return the composed batch that is not final yet."""
+        """Return the oldest composed batch that is not final yet."""
 
     def close_batch(self, batch: BatchRow, *, tx_hash: str, block: int) -> None:
         """Note the final append of a batch; its records are anchored."""

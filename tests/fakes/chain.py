@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+from airflow_cwf.core.anchors import decode_append
 from airflow_cwf.core.batches import decode_pay
 from airflow_cwf.core.errors import (
     AlreadyKnownError,
@@ -23,11 +24,21 @@ from airflow_cwf.core.errors import (
 from airflow_cwf.core.hashes import keccak256
 from airflow_cwf.core.transactions import (
     Block,
+    Call,
     FeeHistory,
+    Log,
     SignedTransaction,
     TransactionReceipt,
 )
-from tests.fakes.contracts import TRANSFER, FakeMachine, FakeToken, Ledger, Reverted, decoded
+from tests.fakes.contracts import (
+    TRANSFER,
+    FakeMachine,
+    FakeToken,
+    Ledger,
+    Reverted,
+    append,
+    decoded,
+)
 
 GWEI = 10**9
 GAS_PER_ITEM = 30_000
@@ -45,6 +56,17 @@ class Mined:
 class FakeChain:
     """`core.ports.ChainClient` over blocks that the test mines."""
 
+    serves_ghosts = False
+    receipt_lag = 0
+    lost_replies = 0
+    swallowed = 0
+    """So many broadcasts are acknowledged and forgotten."""
+    is_mining = True
+    yields = False
+    """Whether each call lets other tasks run first, as a network does."""
+    refuses_appends = False
+    """Whether every append reverts in a block, whatever its head."""
+
     def __init__(
         self,
         caip2: str,
@@ -52,6 +74,7 @@ class FakeChain:
         contract: str,
         contract_code: bytes,
         token: str,
+        anchor: tuple[str, bytes] | None = None,
         genesis: str | None = None,
         finality: int = 1,
         now: float = 0.0,
@@ -61,6 +84,10 @@ class FakeChain:
         self.token = FakeToken(token)
         self._machine = FakeMachine(contract, self.token)
         self.codes = {contract: contract_code, token: TOKEN_CODE}
+        self.anchor = None
+        """Address of `WorkflowAnchor`, if it stands here."""
+        if anchor is not None:
+            self.anchor, self.codes[anchor[0]] = anchor
         self.version = "Geth/v1.16.0-fake"
         self.served_chain_id = int(caip2.partition(":")[2])
         self.finality = finality
@@ -71,14 +98,6 @@ class FakeChain:
         """Hashes of everything ever broadcast, in order."""
         self.ghosts: dict[str, TransactionReceipt] = {}
         """Receipts of blocks that were reorganised away."""
-        self.serves_ghosts = False
-        self.receipt_lag = 0
-        self.lost_replies = 0
-        self.swallowed = 0
-        """So many broadcasts are acknowledged and forgotten."""
-        self.is_mining = True
-        self.yields = False
-        """Whether each call lets other tasks run first, as a network does."""
         self.on_call: Callable[[str], None] = lambda _method: None
         self._forks = 0
         self.blocks: list[Mined] = []
@@ -111,6 +130,17 @@ class FakeChain:
             for receipt in block.receipts.values()
             for log in receipt.logs
             if log.topics[0] == TRANSFER
+        ]
+
+    def appends(self) -> list[tuple[int, int]]:
+        """Return old size and size of every append of the canonical chain, in order."""
+        return [
+            (call.old.size, call.new.size)
+            for block in self.blocks
+            for transaction in block.transactions
+            if block.receipts[transaction.hash].succeeded
+            if (unsigned := decoded(transaction)[0]).call.to == self.anchor
+            for call in [decode_append(unsigned.call.data)]
         ]
 
     @property
@@ -268,16 +298,23 @@ class FakeChain:
                 del self.pool[tx_hash]
         self.blocks.append(Mined(header, transactions, receipts, deepcopy(self.ledger)))
 
+    def _run(self, ledger: Ledger, sender: str, call: Call) -> list[Log]:
+        if call.to == self.contract:
+            return self._machine.pay(ledger, sender, decode_pay(call.data), mined=True)[0]
+        if call.to == self.anchor:
+            if self.refuses_appends:
+                raise Reverted("no append today")
+            return append(ledger, sender, decode_append(call.data), contract=self.anchor)
+        return []
+
     def _execute(self, transaction: SignedTransaction, header: Block) -> TransactionReceipt:
         unsigned, sender = decoded(transaction)
         ledger = deepcopy(self.ledger)
         succeeded, logs = True, []
-        if unsigned.call.to == self.contract:
-            try:
-                call = decode_pay(unsigned.call.data)
-                logs, _ = self._machine.pay(ledger, sender, call, mined=True)
-            except Reverted:
-                succeeded, ledger = False, deepcopy(self.ledger)
+        try:
+            logs = self._run(ledger, sender, unsigned.call)
+        except Reverted:
+            succeeded, ledger = False, deepcopy(self.ledger)
         gas = 21_000 + GAS_PER_ITEM * max(1, len(logs))
         tip = min(unsigned.fees.max_priority_fee_per_gas, unsigned.fees.max_fee_per_gas)
         price = min(unsigned.fees.max_fee_per_gas, header.base_fee_per_gas + tip)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from airflow_cwf.adapters.evm.codec import decode_signed
 from airflow_cwf.core.abi import WORD, address_word, dynamic_bytes, event_topic, selector, uint_word
+from airflow_cwf.core.anchors import APPENDED_TOPIC, NO_HEAD, AppendCall, Head
 from airflow_cwf.core.batches import BatchItem, PayCall, decode_pay
 from airflow_cwf.core.transactions import Log, SignedTransaction, UnsignedTransaction
 
@@ -50,6 +51,8 @@ class Ledger:
     allowances: dict[tuple[str, str], int] = field(default_factory=dict)
     bits: set[tuple[str, bytes, int]] = field(default_factory=set)
     digests: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    heads: dict[str, Head] = field(default_factory=dict)
+    """`WorkflowAnchor`'s heads, by submitter."""
 
 
 class FakeMachine:
@@ -76,6 +79,8 @@ class FakeMachine:
             owner, payee, amount = _address(words[0]), _address(words[1]), int.from_bytes(words[2])
             self._move(deepcopy(ledger), sender, (owner, payee, amount), mined=False)
             return uint_word(1)
+        if data[:4] == selector("head(address)"):
+            return _words_of(ledger.heads.get(_address(words[0]), NO_HEAD))
         assert to == self.contract
         _, counts = self.pay(deepcopy(ledger), sender, decode_pay(data), mined=False)
         return b"".join(map(uint_word, counts))
@@ -154,6 +159,26 @@ class FakeMachine:
         ledger.balances[owner] = held - amount
         ledger.allowances[owner, spender] = allowed - amount
         ledger.balances[payee] = ledger.balances.get(payee, 0) + amount
+
+
+def append(ledger: Ledger, submitter: str, call: AppendCall, *, contract: str) -> list[Log]:
+    """Run `WorkflowAnchor.append`: compare the head, and swap it.
+
+    Raises:
+        Reverted: another head stands there.
+    """
+    head = ledger.heads.get(submitter, NO_HEAD)
+    if call.old != head:
+        other = selector("OtherHead(uint256,bytes32)") + _words_of(head)
+        raise Reverted("another head", other)
+    ledger.heads[submitter] = call.new
+    data = _words_of(call.old) + _words_of(call.new) + call.batch
+    topics = (APPENDED_TOPIC, "0x" + address_word(submitter).hex())
+    return [Log(contract, topics, data, 0)]
+
+
+def _words_of(head: Head) -> bytes:
+    return uint_word(head.size) + head.root
 
 
 def _address(word: bytes) -> str:

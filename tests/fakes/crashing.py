@@ -17,6 +17,7 @@ class Killed(BaseException):
 
 
 WRITES = ("record", "finalise", "mark_", "acquire", "release", "freeze", "correct", "reserve")
+WRITES += ("publish", "withdraw", "compose", "close_", "prove")
 WRITES += ("refuse", "start_", "finish_", "save_", "write", "broadcast", "pin_", "renew")
 """How the names of those methods begin that leave something behind."""
 
@@ -100,6 +101,7 @@ class MortalJournal:
         self.payments = Mortal(journal.payments, "payments", mortality)
         self.lanes = Mortal(journal.lanes, "lanes", mortality)
         self.runs = Mortal(journal.runs, "runs", mortality)
+        self.anchors = Mortal(journal.anchors, "anchors", mortality)
 
 
 class MortalRuntime(FakeRuntime):
@@ -112,6 +114,7 @@ class MortalRuntime(FakeRuntime):
         parts["journal"] = MortalJournal(self._living, mortality)
         parts["artifacts"] = Mortal(self.artifacts, "artifacts", mortality)
         parts["sanctions"] = Mortal(self.sanctions, "sanctions", mortality)
+        parts["prover"] = Mortal(self.prover, "prover", mortality)
         parts["codec"] = Mortal(self.codec, "codec", mortality)
         self._nodes = {name: Mortal(node, name, mortality) for name, node in world.nodes.items()}
 

@@ -22,12 +22,12 @@ from airflow_cwf.actions.run_agent import run_agent
 from airflow_cwf.agents import BaseAgent, ComplianceAgent, PaymentAgent
 from airflow_cwf.core.agents import AgentContext, Task
 from airflow_cwf.core.chains import Chain, Token
-from airflow_cwf.core.contracts import batch_payment_address
+from airflow_cwf.core.contracts import anchor_address, batch_payment_address
 from airflow_cwf.core.fees import parse_strategy
 from airflow_cwf.core.intents import Scope
 from airflow_cwf.core.journal_rows import ItemRow
 from airflow_cwf.core.policies import Policy
-from airflow_cwf.core.ports import ChainClient
+from airflow_cwf.core.ports import ChainClient, Prover
 from airflow_cwf.core.schemas import WorkflowMetadata
 from airflow_cwf.core.settings import Settings, SignerSettings
 from airflow_cwf.wiring.runtime import WiredRuntime
@@ -35,6 +35,7 @@ from airflow_cwf.workflow import ConcurrentWorkflow
 from tests.fakes.chain import FakeChain
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.lists import FixedList
+from tests.fakes.provers import FormalProver
 
 PAYER_KEY = "07" * 32
 PAYROLL = "2026-q3"
@@ -50,6 +51,7 @@ class FakeRuntime(WiredRuntime):
         super().__init__(world.settings, http=None)  # type: ignore[arg-type] # no network here
         self.world = world
         self.clock = world.clock
+        vars(self)["prover"] = world.prover
         if world.listed is not None:
             vars(self)["sanctions"] = world.listed
         journal = self.journal
@@ -80,6 +82,7 @@ class FakeWorld:
         chains: Sequence[str] = ("ethereum",),
         block_time: float = 4.0,
         policy: Policy | None = None,
+        anchor_chain: str | None = None,
     ) -> None:
         self.folder = folder
         self.block_time = block_time
@@ -89,6 +92,7 @@ class FakeWorld:
             (home / name).write_bytes(content)
         self.clock = FakeClock()
         self.artifact = wiring.load_contract("BatchPayment")
+        self.prover: Prover = FormalProver()
         self.chains = {
             name: Chain(
                 name=name,
@@ -108,6 +112,7 @@ class FakeWorld:
             endpoints={},
             signer=SignerSettings(kind="private_key", secret=PAYER_KEY),
             policy=policy or Policy(),
+            anchor_chain=anchor_chain,
         )
         self.listed: FixedList | None = FixedList(self.clock)
         self.payer = wiring.private_key_signer(PAYER_KEY).address
@@ -235,11 +240,13 @@ class FakeWorld:
 
     def _node(self, name: str) -> FakeChain:
         chain = self.chains[name]
+        anchor = wiring.load_contract("WorkflowAnchor")
         return FakeChain(
             chain.caip2,
             contract=batch_payment_address(chain, self.artifact),
             contract_code=self.artifact.code,
             token=TOKEN,
+            anchor=(anchor_address(anchor), anchor.code),
             now=START,
         )
 

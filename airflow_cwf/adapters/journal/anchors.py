@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from airflow_cwf.adapters.journal import tables as t
@@ -18,8 +18,9 @@ class SqlAnchorBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, workflow_id: str, *, cid: str, log: str | None) -> None:
-        """Store a proved record's CID, and queue it for its log, in one commit."""
+    def publish(self, workflow_id: str, *, cid: str, log: str | None) -> str:
+        """Store a proved record's CID, queue it for its log, in one commit; return what counts."""
+        chosen = select(t.workflows.c.cid).where(t.workflows.c.workflow_id == workflow_id)
         with self._database.writing() as connection:
             connection.execute(
                 update(t.workflows)
@@ -29,6 +30,21 @@ class SqlAnchorBook:
                 )
                 .values(state=RecordState.PUBLISHED, cid=cid, log=log)
             )
+            found = connection.execute(chosen).scalar_one_or_none()
+        if found is None:
+            message = f"The journal has no record 0x{workflow_id}; nothing was published."
+            raise JournalError(message)
+        return str(found)
+
+    def withdraw(self, workflow_id: str, *, core_digest: str) -> bool:
+        """Take a record that has no position out of its queue: it is made anew, with this core."""
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(t.workflows)
+                .where(t.workflows.c.workflow_id == workflow_id, t.workflows.c.position.is_(None))
+                .values(state=RecordState.RECORDED, cid=None, log=None, core_digest=core_digest)
+            )
+        return changed.rowcount == 1
 
     def leaves(self, log: str) -> list[WaitingRecord]:
         """Return the records that have a position, in its order."""
@@ -55,10 +71,12 @@ class SqlAnchorBook:
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def compose(self, batch: BatchRow, records: Sequence[WaitingRecord]) -> None:
+    def compose(self, batch: BatchRow, records: Sequence[WaitingRecord]) -> bool:
         """Store a batch and give its records the positions from `old_size` on, in one commit."""
         try:
             with self._database.writing() as connection:
+                if not _still_fits(connection, batch, records):
+                    return False
                 connection.execute(
                     insert(t.batches).values(
                         log=batch.log,
@@ -68,22 +86,25 @@ class SqlAnchorBook:
                     )
                 )
                 for position, record in enumerate(records, start=batch.old_size):
-                    changed = connection.execute(
+                    connection.execute(
                         update(t.workflows)
-                        .where(
-                            t.workflows.c.workflow_id == record.workflow_id,
-                            t.workflows.c.position.is_(None),
-                        )
+                        .where(t.workflows.c.workflow_id == record.workflow_id)
                         .values(position=position)
                     )
-                    _require_one(changed.rowcount)
-        except IntegrityError as error:
-            message = "Another worker composed this batch at the same moment; go on with its."
-            raise JournalError(message) from error
+        except JournalError as error:
+            if isinstance(error.__cause__, IntegrityError):  # another worker's, committed first
+                return False
+            raise
+        return True
 
     def open_batch(self, log: str) -> BatchRow | None:
-        """Return the composed batch that is not final yet."""
-        query = select(t.batches).where(t.batches.c.log == log, t.batches.c.tx_hash.is_(None))
+        """Return the oldest composed batch that is not final yet."""
+        query = (
+            select(t.batches)
+            .where(t.batches.c.log == log, t.batches.c.tx_hash.is_(None))
+            .order_by(t.batches.c.old_size)
+            .limit(1)
+        )
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _batch(row)
@@ -119,10 +140,22 @@ class SqlAnchorBook:
         return None if row is None else _batch(row)
 
 
-def _require_one(rows: int) -> None:
-    if rows != 1:
-        message = "A record of this batch was given a position by another worker."
-        raise JournalError(message)
+def _still_fits(connection: Connection, batch: BatchRow, records: Sequence[WaitingRecord]) -> bool:
+    """Return whether these records still wait, and the log still ends where the batch begins.
+
+    The rows stay locked, so that whoever composes some of them too comes after this commit.
+    """
+    waiting = select(t.workflows.c.workflow_id, t.workflows.c.cid).where(
+        t.workflows.c.workflow_id.in_([record.workflow_id for record in records]),
+        t.workflows.c.state == RecordState.PUBLISHED,
+        t.workflows.c.position.is_(None),
+    )
+    found = {(row.workflow_id, row.cid) for row in connection.execute(waiting.with_for_update())}
+    end = select(func.max(t.batches.c.size)).where(t.batches.c.log == batch.log)
+    return (
+        found == {(record.workflow_id, record.cid) for record in records}
+        and (connection.execute(end).scalar_one() or 0) == batch.old_size
+    )
 
 
 def _record(row: Row[Any]) -> WaitingRecord:
