@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from airflow_cwf.core.anchor_log import WaitingRecord
+from airflow_cwf.core.errors import VerificationError
 from airflow_cwf.core.evidence.batch_car import batch_blocks
 from airflow_cwf.core.evidence.batch_document import Batch
 from airflow_cwf.core.evidence.car import car_pieces, read_record_car, record_car
@@ -42,8 +43,16 @@ async def publish_batch(
 
 
 def read_record(cid: str, runtime: Runtime) -> bytes:
-    """Return a published record's bytes, checked against its CID."""
-    return read_record_car(read_car_of(cid, runtime))
+    """Return a published record's bytes.
+
+    Raises:
+        VerificationError: check 2; the stored file holds another record than its name says.
+    """
+    record = read_record_car(read_car_of(cid, runtime))
+    if str(raw_cid(record)) != cid:
+        message = f"The stored file of record {cid} holds another record."
+        raise VerificationError(message, check=2)
+    return record
 
 
 def read_car_of(cid: str, runtime: Runtime) -> bytes:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_cwf.actions.advance import anchor_all, prove_and_publish
-from airflow_cwf.actions.aggregate import Aggregated, aggregate
+from airflow_cwf.actions.aggregate import Aggregated, aggregate, anchor_destination
 from airflow_cwf.actions.run_agent import run_agent
 from airflow_cwf.agents import BaseAgent
 from airflow_cwf.core.agents import AgentContext
+from airflow_cwf.core.anchor_log import BatchRow, log_name
 from airflow_cwf.core.anchors import Head
-from airflow_cwf.core.evidence.batch_document import growth_of
+from airflow_cwf.core.evidence.batch_document import LogId, compose_batch, growth_of
 from airflow_cwf.core.evidence.canonical import canonical_bytes
 from airflow_cwf.core.evidence.cid import parse_cid, raw_cid
 from airflow_cwf.core.evidence.log import log_leaves, verify_entry
@@ -101,6 +102,22 @@ class Archive:
             return await anchor_all(ports)
         finally:
             ports.close()
+
+    def compose(self) -> None:
+        """Compose a batch, and die before anything of it is sent."""
+        runtime = self.world.process()
+        destination = anchor_destination(runtime)
+        assert destination is not None
+        anchors, log = runtime.journal.anchors, LogId(**destination)
+        name = log_name(log)
+        known = [parse_cid(record.cid) for record in anchors.leaves(name)]
+        waiting = anchors.waiting(name, limit=1_000)
+        records = [parse_cid(record.cid) for record in waiting]
+        batch = compose_batch(log, leaves=log_leaves(known), records=records)
+        growth = batch.growth
+        row = BatchRow(name, growth.old_size, growth.size, batch.data, None, None)
+        assert anchors.compose(row, waiting)
+        runtime.close()
 
     def rows(self) -> list[tuple[str, str, str | None, int | None]]:
         """Return workflow id, state, CID and position of every record, by position."""
