@@ -29,7 +29,7 @@ demo: setup
 
 # All tests, in two processes. Only the quick ones: make test ARGS="tests/unit -m 'not chain'"
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # .pre-commit-config.yaml has the same commands.
 lint: setup
