@@ -126,7 +126,7 @@ class Archive:
             return database.execute(query).fetchall()
 
     def metadata_file(self, workflow_id: str) -> Path:
-        (place,) = (self.world.folder / "artifacts/runs").glob(f"*/{workflow_id}/metadata.json")
+        (place,) = (self.world.folder / "artifacts/runs").glob(f"**/{workflow_id}/metadata.json")
         return place
 
     def check_log(self, *, records: int) -> None:

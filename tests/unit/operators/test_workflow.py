@@ -8,9 +8,19 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_cwf.core.journal_rows import Approval
 from airflow_cwf.operators.agent import ConcurrentAgentOperator
 from airflow_cwf.operators.workflow import AggregateWorkflowOperator
+from airflow_cwf.wiring.runtime import WiredRuntime
+from tests.fakes.provers import FormalProver
 from tests.unit.operators.quiet_agents import QuietAgent, SentAgent
 
 PLAN = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def prover(monkeypatch):
+    """Proofs in form only, without Node and key; `test_without_a_prover` is about the real one."""
+    formal = FormalProver()
+    monkeypatch.setattr(WiredRuntime, "prover", formal)
+    return formal
 
 
 class OwnAgentOperator(ConcurrentAgentOperator):
