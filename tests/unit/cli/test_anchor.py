@@ -46,7 +46,7 @@ def test_the_batches_are_printed_as_json(archive):
     assert (batch["records"], batch["tx_hash"]) == (1, archive.node.seen[0])
 
 
-def test_nothing_waits(archive):
+def test_it_says_so_where_nothing_waits(archive):
     assert anchor().stdout == "Nothing waits.\n"
     assert json.loads(anchor("--json").stdout) == []
 
