@@ -117,8 +117,10 @@ def test_what_the_page_calls_missing_is_missing(where):
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     from airflow_cwf.localnet.processes import LocalProcesses
-    from airflow_cwf.localnet.world import build_world
+    from airflow_cwf.localnet.world import build_world, prover_place
+    from airflow_cwf.wiring.prover import install_prover
 
+    install_prover(prover_place(), report=print)
     with LocalProcesses(tmp_path / "logs") as processes:
         built = build_world(processes, folder=tmp_path, employees=30, seed="document")
         for name, value in built.environment.items():
@@ -128,6 +130,7 @@ def world(tmp_path, monkeypatch):
 
 
 @pytest.mark.chain
+@pytest.mark.prover
 def test_the_payroll_pays_every_good_row_once_however_often_it_is_run(world):
     from airflow_cwf.cli.demo_report import check_balances
 
@@ -140,7 +143,8 @@ def test_the_payroll_pays_every_good_row_once_however_often_it_is_run(world):
         "PaymentAgent@ethereum",
         "PaymentAgent@polygon",
     ]
-    assert metadata.zk_proof == ""
+    assert len(metadata.zk_proof) == len("0x") + 8 * 64
+    assert metadata.anchor["size"] == 1
     first = check_balances(world)
     assert (first["wrong"], first["people"]) == ([], 30)
 
