@@ -1,6 +1,6 @@
 """Adopt an account that has never signed, so that its lane may open."""
 
-from airflow_cwf.actions.prepare import check_node
+from airflow_cwf.actions.check_node import check_node
 from airflow_cwf.core.errors import LaneStoppedError
 from airflow_cwf.core.journal_rows import Lane
 from airflow_cwf.core.runtime import Runtime
@@ -16,7 +16,7 @@ async def adopt_unused(chain_name: str, *, runtime: Runtime) -> Lane:
 
     Raises:
         LaneStoppedError: the account has used nonces, so its history has to be rebuilt.
-        WrongChainError, SignerError, TransportError: see `actions.prepare.check_node`.
+        WrongChainError, SignerError, TransportError: see `actions.check_node`.
     """
     client = runtime.client(chain_name)
     chain = runtime.chains[chain_name]

@@ -8,6 +8,7 @@ itself. Read-only, no waiting.
 import math
 from collections.abc import Sequence
 
+from airflow_cwf.actions.check_node import check_node
 from airflow_cwf.actions.quote import quote
 from airflow_cwf.actions.read_plan import check_approval, plan_of_task
 from airflow_cwf.actions.reconcile import explain_nonces
@@ -22,7 +23,6 @@ from airflow_cwf.core.batches import (
 )
 from airflow_cwf.core.chains import Chain, Token
 from airflow_cwf.core.contracts import batch_payment_address
-from airflow_cwf.core.development import DEVELOPMENT_ACCOUNTS, is_embedded
 from airflow_cwf.core.erc20 import (
     decode_uint,
     encode_allowance,
@@ -33,8 +33,6 @@ from airflow_cwf.core.errors import (
     CwfError,
     LaneStoppedError,
     PreparationError,
-    SignerError,
-    WrongChainError,
 )
 from airflow_cwf.core.intents import Plan, PlanItem, Scope
 from airflow_cwf.core.journal_rows import Prepared
@@ -131,55 +129,22 @@ async def prepare_payments(chain_name: str, task: Task, *, context: AgentContext
     await explain_nonces(chain, client, runtime)
     await _check_code(chain, client, runtime)
     listed = await load_list(runtime, run=context.run)
-    due: dict[tuple[str, str], list[PlanItem]] = {}
-    for scope in plan.scopes_on(chain.caip2):
+    scopes = plan.scopes_on(chain.caip2)
+    for scope in scopes:
         await _check_scope(chain, client, scope)
+    # The chain is read before the journal: what another worker pays meanwhile is no longer due
+    # by then, whereas money that has left already would be missed.
+    payer = runtime.signer.address
+    funds = {source: await _funds(client, source, payer) for source in {_source(s) for s in scopes}}
+    coins = await client.balance(payer)
+    due: dict[tuple[str, str], list[PlanItem]] = {}
+    for scope in scopes:
         items = _due(plan.items_of(scope.id), scope, runtime)
         clean = [item for item in items if not listed.lists(item.payee)]
-        # The parts of a payroll draw on one treasury.
-        due.setdefault((scope.token, scope.contract), []).extend(clean)
-    for (token, contract), items in due.items():
-        await _check_money(chain, client, (token, contract), items, payer=runtime.signer.address)
-    await _check_gas(chain, client, [i for items in due.values() for i in items], context)
-
-
-async def check_node(chain: Chain, client: ChainClient, runtime: Runtime) -> None:
-    """Check that the node serves the chain it is taken for, and that the key may sign there.
-
-    Raises:
-        WrongChainError: another chain id or genesis.
-        SignerError: a real key against an embedded node, or a published key against a real one.
-    """
-    served = await client.chain_id()
-    if served != chain.eip155_id:
-        message = (
-            f"The node of {chain.name} serves chain id {served}, not {chain.eip155_id}. Nothing "
-            "was signed. Correct the connection."
-        )
-        raise WrongChainError(message, chain=chain.caip2)
-    embedded = is_embedded(await client.client_version())
-    genesis = await client.genesis()
-    if chain.genesis is not None and genesis != chain.genesis and not embedded:
-        message = (
-            f"The node of {chain.name} serves another network: its genesis is {genesis[:10]}.., "
-            f"not {chain.genesis[:10]}... Nothing was signed. Correct the connection."
-        )
-        raise WrongChainError(message, chain=chain.caip2)
-    runtime.journal.lanes.pin_genesis(chain.caip2, genesis)
-    published = runtime.signer.address in DEVELOPMENT_ACCOUNTS
-    if embedded and not published:
-        message = (
-            f"{chain.name} is served by a development node, and {runtime.signer.address} is not "
-            "one of its published keys: bytes signed there would be valid on the real chain. "
-            "Nothing was signed."
-        )
-        raise SignerError(message)
-    if published and not embedded:
-        message = (
-            f"{runtime.signer.address} is a published development key, and {chain.name} is served "
-            "by a real node: anybody could take what it holds. Nothing was signed."
-        )
-        raise SignerError(message)
+        due.setdefault(_source(scope), []).extend(clean)
+    for source, items in due.items():
+        await _check_money(chain, client, source, items, payer=payer, funds=funds[source])
+    await _check_gas(chain, client, [i for some in due.values() for i in some], context, held=coins)
 
 
 def _check_lane(chain: Chain, runtime: Runtime) -> None:
@@ -233,6 +198,18 @@ def _due(items: Sequence[PlanItem], scope: Scope, runtime: Runtime) -> list[Plan
     ]
 
 
+def _source(scope: Scope) -> tuple[str, str]:
+    """Return token and contract: the parts of a payroll draw on one treasury through them."""
+    return scope.token, scope.contract
+
+
+async def _funds(client: ChainClient, source: tuple[str, str], payer: str) -> tuple[int, int]:
+    """Return what the treasury holds of a token, and how much of it the contract may spend."""
+    token, contract = source
+    held = decode_uint(await client.call(token, encode_balance_of(payer)))
+    return held, decode_uint(await client.call(token, encode_allowance(payer, contract)))
+
+
 async def _check_money(
     chain: Chain,
     client: ChainClient,
@@ -240,15 +217,14 @@ async def _check_money(
     items: Sequence[PlanItem],
     *,
     payer: str,
+    funds: tuple[int, int],
 ) -> None:
-    """Check treasury and allowance for `items`; `source` is their token and contract."""
+    """Check `funds`, treasury and allowance, for `items`."""
     need = sum(item.amount for item in items)
     if not need:
         return
-    address, contract = source
+    (address, contract), (held, allowed) = source, funds
     token = next(token for token in chain.tokens.values() if token.address == address)
-    questions = [encode_balance_of(payer), encode_allowance(payer, contract)]
-    held, allowed = [decode_uint(await client.call(address, data)) for data in questions]
     if held < need:
         message = (
             f"The treasury {payer} holds {_text(held, token)}, and {len(items)} payments "
@@ -275,7 +251,7 @@ async def _check_money(
 
 
 async def _check_gas(
-    chain: Chain, client: ChainClient, due: Sequence[PlanItem], context: AgentContext
+    chain: Chain, client: ChainClient, due: Sequence[PlanItem], context: AgentContext, *, held: int
 ) -> None:
     if not due:
         return
@@ -283,7 +259,6 @@ async def _check_gas(
     sample = [BatchItem(i, item.payee, item.amount) for i, item in enumerate(due[:MAX_ITEMS])]
     one = gas_limit(sample, calldata=b"\xff" * (CALL_BYTES + len(pack_items(sample))))
     need = math.ceil(len(due) / MAX_ITEMS) * one * fees.max_fee_per_gas
-    held = await client.balance(context.runtime.signer.address)
     if held < need:
         message = (
             f"The payer holds {_coins(held)} {chain.native} for gas, and up to {_coins(need)} may "
