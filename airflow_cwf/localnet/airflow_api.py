@@ -76,7 +76,7 @@ class AirflowApi:
         wait_for("Airflow is healthy", look, timeout_s=timeout_s)
         self._log_in()
 
-    def wait_for_dag(self, dag_id: str, *, timeout_s: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, *, timeout_s: float = 120) -> None:
         """Wait until `dag_id` is parsed.
 
         Raises:

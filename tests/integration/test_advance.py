@@ -127,14 +127,14 @@ def test_a_killed_triggerer_leaves_nothing_out_and_anchors_nothing_twice(place):
     wait_for(
         "a deferred task",
         lambda: "deferred" in {place.state(run, "prove") for run in RUNS[:2]} or None,
-        timeout_s=90,
+        timeout_s=180,
     )
     place.kill_triggerer()
     place.airflow.trigger("idle", run_id=RUNS[2])
     ends = {run: place.airflow.wait_for_run("idle", run) for run in RUNS}
     assert ends == dict.fromkeys(RUNS, "success")
 
-    wait_for("the clock's own run", lambda: place.clock_runs() or None, timeout_s=60)
+    wait_for("the clock's own run", lambda: place.clock_runs() or None, timeout_s=150)
     rows = place.records()
     assert [position for position, _, _ in rows] == [0, 1, 2]
     assert {state for _, state, _ in rows} == {"anchored"}

@@ -33,7 +33,7 @@ def demo(tmp_path_factory):
         wait_for(
             "the demo stays up",
             lambda: "stays up" in printed.read_text() or process.poll() is not None or None,
-            timeout_s=240,
+            timeout_s=420,
         )
         assert process.poll() is None, printed.read_text()
         yield process, json.loads(result.read_text()), printed

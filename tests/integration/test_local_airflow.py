@@ -126,4 +126,4 @@ def test_a_dag_file_that_does_not_import_is_shown_with_its_error(airflow):
     broken = airflow.dags_folder / "broken.py"
     broken.write_text("from airflow.sdk import dag\nimport no_such_module\n")
     with pytest.raises(ConfigError, match=r"broken\.py[^$]*No module named 'no_such_module'"):
-        airflow.wait_for_dag("broken", timeout_s=40)
+        airflow.wait_for_dag("broken", timeout_s=120)

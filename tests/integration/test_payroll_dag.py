@@ -201,11 +201,11 @@ def kill_twice(office, run):
     wait_for(
         "all batches are signed",
         lambda: True if len(office.transactions(run)) == 6 else None,
-        timeout_s=60,
+        timeout_s=180,
     )
     killed = kill_tasks(office)
     # Then: whoever comes next, at the moment it is there, while the dead one's lease still runs.
-    wait_for("a retry", lambda: office.task_processes() or None, timeout_s=20)
+    wait_for("a retry", lambda: office.task_processes() or None, timeout_s=90)
     killed += kill_tasks(office)
     assert killed >= 4
 
