@@ -108,6 +108,9 @@ class LocalProcesses:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
                 self._replaced[number] = signal.signal(number, _leave)
+            # Python has no handler where the parent ignores Ctrl-C, as a shell's background does.
+            interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._replaced[signal.SIGINT] = interrupt
         return self
 
     def __exit__(
